@@ -1,0 +1,5 @@
+//! The API side of awork_fdw: which resources awork has, how they are asked for, and how
+//! the bytes of an answer become rows. Nothing here knows PostgreSQL.
+#![forbid(unsafe_code)]
+
+pub mod catalogue;

@@ -1,0 +1,196 @@
+//! Joins the specification with the hand-written half into a catalogue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use awork_api::catalogue::{
+    Catalogue, Exclusion, Location, Lookup, Model, Resource, Shape, Support, Type,
+};
+
+use crate::naming;
+use crate::overrides::{Descriptions, Evidence, Overrides, specific};
+use crate::specification::{Get, Specification};
+
+pub(crate) fn catalogue(
+    specifications: &[Specification],
+    overrides: &Overrides,
+    descriptions: &Descriptions,
+) -> Result<Catalogue, String> {
+    let mut catalogue = Catalogue::default();
+    for specification in specifications {
+        let (lists, objects): (Vec<Get>, Vec<Get>) =
+            specification.gets()?.into_iter().partition(|get| get.shape == Shape::List);
+        let mut resources = Vec::new();
+        for get in lists {
+            if !exclude(&mut catalogue, overrides, specification.version, &get) {
+                resources.push(resource(specification.version, get));
+            }
+        }
+        for get in objects {
+            if exclude(&mut catalogue, overrides, specification.version, &get) {
+                continue;
+            }
+            match list_of(&mut resources, overrides, &get) {
+                Some((list, property)) => {
+                    list.lookups.push(Lookup { path: get.path, property });
+                }
+                None => resources.push(resource(specification.version, get)),
+            }
+        }
+        catalogue.resources.append(&mut resources);
+        catalogue.models.append(&mut reachable(specification, &catalogue.resources));
+    }
+    name(&mut catalogue.resources, overrides)?;
+    for resource in &mut catalogue.resources {
+        describe(resource, overrides, descriptions)?;
+    }
+    for model in &mut catalogue.models {
+        annotate(model, overrides, descriptions);
+    }
+    catalogue.resources.sort_by(|a, b| a.name.cmp(&b.name));
+    catalogue.models.sort_by(|a, b| a.name.cmp(&b.name));
+    catalogue.excluded.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(catalogue)
+}
+
+fn versioned(version: u8, path: &str) -> String {
+    if version == 1 { path.to_owned() } else { format!("v{version}:{path}") }
+}
+
+fn exclude(catalogue: &mut Catalogue, overrides: &Overrides, version: u8, get: &Get) -> bool {
+    let path = versioned(version, &get.path);
+    match overrides.excluded.get(&path) {
+        Some(reason) => {
+            catalogue.excluded.push(Exclusion { path, reason: reason.clone() });
+            true
+        }
+        None => false,
+    }
+}
+
+fn resource(version: u8, get: Get) -> Resource {
+    Resource {
+        name: String::new(),
+        group: String::new(),
+        version,
+        path: get.path,
+        shape: get.shape,
+        item: get.item,
+        paged: get.paged,
+        parameters: get.parameters,
+        headers: get.headers,
+        lookups: Vec::new(),
+        description: String::new(),
+    }
+}
+
+/// The list that a single object is a row of, and the property by which the path finds it: the
+/// list whose path is the object's without its last parameter, with the same model.
+fn list_of<'r>(
+    resources: &'r mut [Resource],
+    overrides: &Overrides,
+    get: &Get,
+) -> Option<(&'r mut Resource, String)> {
+    let (list_path, property) = match overrides.lookups.get(&get.path) {
+        Some((list, property)) => (list.as_str(), property.clone()),
+        None => {
+            let (parent, last) = get.path.rsplit_once('/')?;
+            last.strip_prefix('{')?;
+            (parent, "id".to_owned())
+        }
+    };
+    let list = resources.iter_mut().find(|r| r.path == list_path && r.shape == Shape::List)?;
+    (list.item == get.item).then_some((list, property))
+}
+
+/// Every model that the resources of this version answer with or nest.
+fn reachable(specification: &Specification, resources: &[Resource]) -> Vec<Model> {
+    let mut models: BTreeMap<String, Model> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<Type> = resources.iter().map(|r| r.item.clone()).collect();
+    while let Some(ty) = open.pop() {
+        match ty {
+            Type::List(item) => open.push(*item),
+            Type::Model(name) if seen.insert(name.clone()) => {
+                if let Some(model) = specification.model(&name) {
+                    open.extend(model.properties.iter().map(|p| p.ty.clone()));
+                    models.insert(name, model);
+                }
+            }
+            _ => {}
+        }
+    }
+    models.into_values().collect()
+}
+
+/// Gives every resource its table name. Where two have the same, the one that needs no key
+/// keeps it and the nested one says its parent twice.
+fn name(resources: &mut [Resource], overrides: &Overrides) -> Result<(), String> {
+    let mut order: Vec<usize> = (0..resources.len()).collect();
+    let keys = |r: &Resource| r.parameters.iter().filter(|p| p.location == Location::Path).count();
+    order.sort_by_key(|&i| (resources[i].version, keys(&resources[i]), resources[i].path.clone()));
+    let fixed: BTreeSet<&String> = overrides.tables.values().collect();
+    let mut taken = BTreeSet::new();
+    for i in order {
+        let resource = &mut resources[i];
+        let suffix = if resource.version == 1 { "" } else { "_v2" };
+        let candidates = match overrides.tables.get(&versioned(resource.version, &resource.path)) {
+            Some(name) => vec![name.clone()],
+            None => [false, true]
+                .into_iter()
+                .map(|doubled| naming::table(&resource.path, overrides, doubled))
+                .map(|name| name.map(|name| name + suffix))
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .filter(|name| !fixed.contains(name))
+                .collect(),
+        };
+        resource.name = candidates
+            .into_iter()
+            .find(|name| taken.insert(name.clone()))
+            .ok_or_else(|| format!("{} needs a name in overrides.toml", resource.path))?;
+    }
+    Ok(())
+}
+
+fn describe(
+    resource: &mut Resource,
+    overrides: &Overrides,
+    descriptions: &Descriptions,
+) -> Result<(), String> {
+    let first = resource.path.split('/').nth(1).unwrap_or_default();
+    resource.group = overrides
+        .groups
+        .get(&resource.path)
+        .or_else(|| overrides.groups.get(first))
+        .ok_or_else(|| format!("overrides.toml has no group for \"{first}\""))?
+        .clone();
+    resource.description = descriptions.tables.get(&resource.name).cloned().unwrap_or_default();
+    resource.parameters.retain(|p| !overrides.excluded_parameters.contains_key(&p.name));
+    for parameter in &mut resource.parameters {
+        parameter.column = overrides.parameter_columns.get(&parameter.name).cloned();
+        parameter.description =
+            specific(&descriptions.parameters, &resource.name, &parameter.name).cloned();
+    }
+    Ok(())
+}
+
+fn annotate(model: &mut Model, overrides: &Overrides, descriptions: &Descriptions) {
+    for property in &mut model.properties {
+        property.description =
+            specific(&descriptions.properties, &model.name, &property.name).cloned();
+        let structured = matches!(property.ty, Type::Json | Type::Model(_) | Type::List(_));
+        let support = |evidence: &Evidence| {
+            let names = [format!("{}.{}", model.name, property.name), property.name.clone()];
+            match names.iter().find_map(|name| {
+                let yes = evidence.yes.contains(name).then_some(Support::Yes);
+                yes.or(evidence.no.contains(name).then_some(Support::No))
+            }) {
+                Some(support) => support,
+                None if structured => Support::No,
+                None => Support::Unknown,
+            }
+        };
+        property.filter = support(&overrides.filter);
+        property.order = support(&overrides.order);
+    }
+}
