@@ -3,3 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
+pub mod error;
+pub mod rows;

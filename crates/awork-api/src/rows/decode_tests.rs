@@ -1,0 +1,147 @@
+use super::*;
+use crate::catalogue::columns::Source;
+use crate::rows::Target;
+
+fn target(name: &str, path: &str, kind: Kind) -> Target {
+    let path = path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+    Target { name: name.to_owned(), source: Source::Field(path), kind }
+}
+
+fn decode(body: &str, targets: &[Target]) -> Result<Vec<Vec<String>>, DecodeError> {
+    let batch = page(body.as_bytes(), Shape::List, &Projection::new(targets, false))?;
+    Ok((0..batch.rows())
+        .map(|row| {
+            let show = |cell: &Cell| match cell {
+                Cell::Text(span) => batch.text(*span).to_owned(),
+                other => format!("{other:?}"),
+            };
+            batch.row(row).iter().map(show).collect()
+        })
+        .collect())
+}
+
+#[test]
+fn wanted_properties_are_taken_and_others_passed_over() {
+    let rows = decode(
+        r#"[{"extra":[1,{"name":"no"}],"name":"A","project":{"id":1,"name":"P","status":{"type":"x"}}},
+            {"project":null},{"name":null,"project":{"status":null}}]"#,
+        &[
+            target("name", "name", Kind::Text),
+            target("project_name", "project/name", Kind::Text),
+            target("project", "project", Kind::Json),
+            target("status", "project/status/type", Kind::Text),
+        ],
+    );
+    assert_eq!(
+        rows.unwrap(),
+        [
+            vec!["A", "P", r#"{"id":1,"name":"P","status":{"type":"x"}}"#, "x"],
+            vec!["Null"; 4],
+            vec!["Null", "Null", r#"{"status":null}"#, "Null"],
+        ]
+    );
+}
+
+#[test]
+fn the_whole_row_comes_as_it_was() {
+    let rows = decode(
+        r#"[ {"a": 1,  "b":"é"} ]"#,
+        &[target("attrs", "", Kind::Json), target("a", "a", Kind::Int { bits: 32 })],
+    );
+    assert_eq!(rows.unwrap(), [[r#"{"a": 1,  "b":"é"}"#, "Int(1)"]]);
+}
+
+#[test]
+fn plain_strings_are_rows_too() {
+    let rows = decode(r#"["a","b"]"#, &[target("value", "", Kind::Text)]);
+    assert_eq!(rows.unwrap(), [["a"], ["b"]]);
+}
+
+#[test]
+fn rows_without_columns_are_counted() {
+    let batch = page(br#"[{"id":1},{"id":2}]"#, Shape::List, &Projection::new(&[], true)).unwrap();
+    assert_eq!(batch.rows(), 2);
+    assert_eq!(batch.ids().len(), 2);
+    assert_ne!(batch.ids()[0], batch.ids()[1]);
+}
+
+#[test]
+fn derived_columns() {
+    let started = Target {
+        name: "started_at".into(),
+        source: Source::InstantOf { date: "d".into(), time: "t".into() },
+        kind: Kind::Instant,
+    };
+    let running = Target {
+        name: "is_running".into(),
+        source: Source::SetWithout { set: "t".into(), unset: "e".into() },
+        kind: Kind::Bool,
+    };
+    let rows = decode(
+        r#"[{"d":"2000-01-02T00:00:00Z","t":"00:00:01","e":"00:10:00"},
+            {"d":"2000-01-02T00:00:00Z","t":"00:00:01"},
+            {"d":"2000-01-02T00:00:00Z","t":null,"e":null}]"#,
+        &[started, running],
+    );
+    assert_eq!(
+        rows.unwrap(),
+        [
+            ["Timestamp(86401000000)", "Bool(false)"],
+            ["Timestamp(86401000000)", "Bool(true)"],
+            ["Null", "Bool(false)"],
+        ]
+    );
+}
+
+#[test]
+fn a_bad_value_names_column_row_and_text() {
+    let body = r#"[{"id":"one","n":1},{"n":"many","id":"two"}]"#;
+    let error = decode(body, &[target("n", "n", Kind::Int { bits: 32 })]).unwrap_err();
+    let DecodeError::Value(bad) = error else { panic!("{error:?}") };
+    assert_eq!(
+        (bad.column.as_str(), bad.id.as_deref(), bad.text.as_str()),
+        ("n", Some("two"), "\"many\"")
+    );
+
+    let body = r#"[{"id":"one","project":"gone flat"}]"#;
+    let error = decode(body, &[target("project_name", "project/name", Kind::Text)]).unwrap_err();
+    let DecodeError::Value(bad) = error else { panic!("{error:?}") };
+    assert_eq!((bad.column.as_str(), bad.reason), ("project_name", "is no object"));
+}
+
+#[test]
+fn long_offending_text_is_cut() {
+    let body = format!(r#"[{{"n":"{}"}}]"#, "ä".repeat(500));
+    let error = decode(&body, &[target("n", "n", Kind::Int { bits: 32 })]).unwrap_err();
+    let DecodeError::Value(bad) = error else { panic!("{error:?}") };
+    assert_eq!(bad.text.chars().count(), 101);
+}
+
+#[test]
+fn what_is_no_array_of_rows_is_malformed() {
+    let name = [target("name", "name", Kind::Text)];
+    for body in [
+        "",
+        "<html>",
+        "{\"a\":1}",
+        "[{\"name\":\"A\"}",
+        "[{\"name\":\"A\"}] x",
+        "[1]",
+        "[null]",
+        "5",
+    ] {
+        assert!(
+            matches!(decode(body, &name), Err(DecodeError::Malformed(_))),
+            "{body}: {:?}",
+            decode(body, &name)
+        );
+    }
+}
+
+#[test]
+fn a_single_object_is_one_row_and_null_is_none() {
+    let projection = Projection::new(&[target("name", "name", Kind::Text)], false);
+    assert_eq!(page(b"{\"name\":\"A\"}", Shape::Object, &projection).unwrap().rows(), 1);
+    assert_eq!(page(b"null", Shape::Object, &projection).unwrap().rows(), 0);
+    assert!(page(b"{\"name\":", Shape::Object, &projection).is_err());
+}

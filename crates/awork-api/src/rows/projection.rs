@@ -1,0 +1,142 @@
+//! Which parts of a row a query needs, compiled once per scan into a tree of property names,
+//! so that everything else in an answer is passed over.
+
+use crate::catalogue::columns::Source;
+
+/// How a value is decoded: what the PostgreSQL column can take, not what the specification
+/// says of the property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` and `false` only.
+    Bool,
+    /// A whole number of 16, 32 or 64 bits.
+    Int {
+        /// The width of the column's type.
+        bits: u32,
+    },
+    /// A floating-point number of 32 or 64 bits.
+    Float {
+        /// The width of the column's type.
+        bits: u32,
+    },
+    /// A GUID.
+    Uuid,
+    /// A string's characters; any other value as its JSON text.
+    Text,
+    /// The JSON text of the value.
+    Json,
+    /// Microseconds since 2000 in UTC.
+    Instant,
+    /// Microseconds since 2000 on the wall clock.
+    LocalTimestamp,
+    /// Days since 2000.
+    Date,
+    /// Microseconds since midnight.
+    TimeOfDay,
+    /// Whether there is a value other than null.
+    Presence,
+}
+
+/// A column of a [`Batch`](super::Batch).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The column's name, for errors.
+    pub name: String,
+    /// Where the value comes from. Parameters are no part of a row and stay null here.
+    pub source: Source,
+    /// How it is decoded.
+    pub kind: Kind,
+}
+
+/// The wanted parts of a row.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    /// The columns of the batch, then the slots that only derived columns read.
+    pub(super) slots: Vec<Slot>,
+    /// How many of the slots are columns of the batch.
+    pub(super) width: usize,
+    pub(super) root: Node,
+    pub(super) derived: Vec<(usize, Derived)>,
+    /// The slot-free question of the row's identity.
+    pub(super) with_ids: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+}
+
+/// A JSON object, or the value at a path: what is wanted of it as a whole and of its parts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Node {
+    pub(super) slots: Vec<usize>,
+    pub(super) children: Vec<(String, Node)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Derived {
+    /// The instant of a date slot and a time-of-day slot.
+    InstantOf { date: usize, time: usize },
+    /// Whether the first slot has a value and the second has none.
+    SetWithout { set: usize, unset: usize },
+}
+
+impl Projection {
+    /// Compiles the wanted columns. `with_ids` also reads each row's `id`, to recognise a row
+    /// that comes twice.
+    pub fn new(targets: &[Target], with_ids: bool) -> Self {
+        let mut projection = Self {
+            slots: Vec::new(),
+            width: targets.len(),
+            root: Node::default(),
+            derived: Vec::new(),
+            with_ids,
+        };
+        for target in targets {
+            projection.slots.push(Slot { name: target.name.clone(), kind: target.kind });
+        }
+        for (slot, target) in targets.iter().enumerate() {
+            match &target.source {
+                Source::Field(path) => projection.root.want(path, slot),
+                Source::Parameter(_) => {}
+                Source::InstantOf { date, time } => {
+                    let date = projection.hidden(target, date, Kind::Instant);
+                    let time = projection.hidden(target, time, Kind::TimeOfDay);
+                    projection.derived.push((slot, Derived::InstantOf { date, time }));
+                }
+                Source::SetWithout { set, unset } => {
+                    let set = projection.hidden(target, set, Kind::Presence);
+                    let unset = projection.hidden(target, unset, Kind::Presence);
+                    projection.derived.push((slot, Derived::SetWithout { set, unset }));
+                }
+            }
+        }
+        projection
+    }
+
+    /// Adds a slot for a property that only a derived column reads.
+    fn hidden(&mut self, target: &Target, property: &str, kind: Kind) -> usize {
+        let slot = self.slots.len();
+        self.slots.push(Slot { name: target.name.clone(), kind });
+        self.root.want(&[property.to_owned()], slot);
+        slot
+    }
+}
+
+impl Node {
+    fn want(&mut self, path: &[String], slot: usize) {
+        let Some((first, rest)) = path.split_first() else {
+            self.slots.push(slot);
+            return;
+        };
+        let at = match self.children.iter().position(|(name, _)| name == first) {
+            Some(at) => at,
+            None => {
+                self.children.push((first.clone(), Node::default()));
+                self.children.len() - 1
+            }
+        };
+        self.children[at].1.want(rest, slot);
+    }
+}
