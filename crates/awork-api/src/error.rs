@@ -16,8 +16,10 @@ pub enum ErrorKind {
     PermissionDenied,
     /// Refused before awork saw it (403 with `X-Edge-Ref`).
     Blocked,
-    /// The path does not exist (404).
+    /// The path does not exist (404 of a gateway, or of a list without a key).
     NotFound,
+    /// A key in the path names nothing (404 with awork's error object).
+    NoSuchObject,
     /// `filterby` or `orderby` was refused (400 with code `invalid-filter-or-order`).
     RefusedFilter,
     /// A parameter was refused (any other 400).

@@ -3,5 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
+pub mod client;
 pub mod error;
+pub mod pages;
+pub mod request;
 pub mod rows;
+pub mod runtime;
+pub mod scan;
+pub mod settings;

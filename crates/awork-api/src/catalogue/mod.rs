@@ -208,6 +208,23 @@ impl Catalogue {
     }
 }
 
+impl Resource {
+    /// Whether the path has parameters, which must be bound to ask for it.
+    pub fn is_keyed(&self) -> bool {
+        self.parameters.iter().any(|p| p.location == Location::Path)
+    }
+
+    /// The names of the properties of a row; none where rows are scalars.
+    pub fn properties(&self) -> Vec<&'static str> {
+        match &self.item {
+            Type::Model(name) => Catalogue::bundled().model(name).map_or_else(Vec::new, |model| {
+                model.properties.iter().map(|p| p.name.as_str()).collect()
+            }),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Model {
     /// The property of this JSON name.
     pub fn property(&self, name: &str) -> Option<&Property> {

@@ -1,0 +1,124 @@
+use super::*;
+
+/// Reads a list from a server that is a function of the page; returns the pages asked for and
+/// the number of distinct rows.
+fn read(
+    pages: &mut Pages,
+    server: impl Fn(u64) -> (Vec<u128>, PageInfo),
+) -> Result<(Vec<u64>, usize), Error> {
+    let (mut asked, mut rows) = (Vec::new(), 0);
+    while !pages.is_done() {
+        let page = pages.request().expect("a page, since none is outstanding");
+        assert!(page < 100, "no end");
+        asked.push(page);
+        let (ids, info) = server(page);
+        rows += ids.len() - pages.received(page, ids.len(), &ids, info)?.len();
+    }
+    assert_eq!(pages.request(), None);
+    Ok((asked, rows))
+}
+
+fn slice(page: u64, size: u64, total: u64) -> Vec<u128> {
+    ((page - 1) * size..(page * size).min(total)).map(u128::from).collect()
+}
+
+fn info(total: u64) -> PageInfo {
+    PageInfo { total: Some(total), ..PageInfo::default() }
+}
+
+#[test]
+fn announced_pages_are_read_and_no_more() {
+    for (total, pages) in [(0, 1), (1, 1), (10, 1), (11, 2), (30, 3), (31, 4)] {
+        let read = read(&mut Pages::new(true, 10), |p| (slice(p, 10, total), info(total))).unwrap();
+        assert_eq!(read, ((1..=pages).collect(), total as usize));
+    }
+}
+
+#[test]
+fn pages_after_the_first_can_be_in_flight_together() {
+    let mut pages = Pages::new(true, 10);
+    assert_eq!(pages.request(), Some(1));
+    assert_eq!(pages.request(), None);
+    pages.received(1, 10, &slice(1, 10, 35), info(35)).unwrap();
+    assert_eq!([(); 4].map(|()| pages.request()), [Some(2), Some(3), Some(4), None]);
+    assert!(!pages.is_done());
+}
+
+#[test]
+fn without_a_total_an_empty_page_is_the_end() {
+    let read = read(&mut Pages::new(true, 10), |p| (slice(p, 10, 20), PageInfo::default()));
+    assert_eq!(read.unwrap(), (vec![1, 2, 3], 20));
+}
+
+#[test]
+fn a_short_page_is_not_the_end() {
+    let mut pages = Pages::new(true, 10);
+    let server = |p| (slice(p, 10, 30).split_off(usize::from(p == 1) * 2), info(30));
+    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3], 28));
+    assert_eq!(pages.shortfall(), Some((30, 28)));
+}
+
+#[test]
+fn the_servers_page_size_counts() {
+    let mut pages = Pages::new(true, 1000);
+    let answer = PageInfo { total: Some(25), page_size: Some(10), ..PageInfo::default() };
+    assert_eq!(read(&mut pages, |p| (slice(p, 10, 25), answer)).unwrap(), (vec![1, 2, 3], 25));
+}
+
+#[test]
+fn a_list_that_grows_is_read_to_its_new_end() {
+    let total = |p| if p == 1 { 20 } else { 25 };
+    let read = read(&mut Pages::new(true, 10), |p| (slice(p, 10, total(p)), info(total(p))));
+    assert_eq!(read.unwrap(), (vec![1, 2, 3], 25));
+}
+
+#[test]
+fn a_list_that_shrinks_ends_at_the_empty_page() {
+    let total = |p| if p == 1 { 30 } else { 12 };
+    let read = read(&mut Pages::new(true, 10), |p| (slice(p, 10, total(p)), info(total(p))));
+    assert_eq!(read.unwrap(), (vec![1, 2], 12));
+}
+
+#[test]
+fn rows_that_moved_to_the_next_page_come_once() {
+    // A row is inserted in front while the pages are read, so that row 9 comes twice.
+    let read = read(&mut Pages::new(true, 10), |p| match p {
+        1 => ((0..10).collect(), info(15)),
+        _ => ((9..15).collect(), info(16)),
+    });
+    assert_eq!(read.unwrap(), (vec![1, 2], 15));
+}
+
+#[test]
+fn a_server_that_ignores_the_page_is_noticed() {
+    let error = read(&mut Pages::new(true, 10), |_| (slice(1, 10, 30), info(30))).unwrap_err();
+    assert_eq!(error.message, "page 2 repeats the rows of the page before");
+}
+
+#[test]
+fn undeclared_lists_are_fetched_once() {
+    let mut pages = Pages::new(false, 10);
+    assert!(!pages.is_paged(1));
+    let read = read(&mut pages, |_| (slice(1, 500, 500), PageInfo::default()));
+    assert_eq!(read.unwrap(), (vec![1], 500));
+}
+
+#[test]
+fn undeclared_lists_that_announce_more_are_read_on() {
+    let mut pages = Pages::new(false, 1000);
+    let read = read(&mut pages, |p| (slice(p, 10, 25), info(25)));
+    assert_eq!(read.unwrap(), (vec![1, 2, 3], 25));
+    assert!(pages.is_paged(2));
+    assert_eq!(pages.page_size(), 10);
+}
+
+#[test]
+fn a_repeated_page_of_rows_without_identity_is_noticed() {
+    let same = PageInfo { fingerprint: Some(7), ..PageInfo::default() };
+    let mut pages = Pages::new(true, 10);
+    for page in 1..=2 {
+        assert_eq!(pages.request(), Some(page));
+        // The first page is new, the second is the same bytes again.
+        assert_eq!(pages.received(page, 10, &[], same).is_err(), page == 2);
+    }
+}

@@ -1,0 +1,230 @@
+//! What a server, a user mapping and a table can set, checked and with defaults. The same
+//! parsers serve the options' validator and the scan.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+
+use crate::error::{Error, ErrorKind};
+
+/// Where awork's API lives unless `api_url` says otherwise.
+pub const DEFAULT_API_URL: &str = "https://api.awork.com/api/v1";
+
+/// The most rows that awork gives per page (API documentation, "Pagination").
+pub const MAX_PAGE_SIZE: u32 = 1000;
+
+/// How a workspace is reached. Values of server options, with defaults for those not given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Base of version 1 of the API, without a slash at the end.
+    pub api_url: Url,
+    /// Rows per page, 1 to [`MAX_PAGE_SIZE`].
+    pub page_size: u32,
+    /// Pages in flight per scan, 1 to 32.
+    pub max_concurrency: usize,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long one request may take, from sending to the last byte of the answer.
+    pub request_timeout: Duration,
+    /// How often a failed request is sent again, 0 to 10.
+    pub max_retries: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api_url: Url::parse(DEFAULT_API_URL).expect("the default address is valid"),
+            page_size: MAX_PAGE_SIZE,
+            max_concurrency: 4,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            max_retries: 3,
+        }
+    }
+}
+
+/// An API key. Its `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// Takes a key that can travel in a header.
+    pub fn new(key: &str) -> Result<Self, Error> {
+        // The message leaves the key out, since it may be right but for a line break.
+        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(invalid("api_key", "must be visible ASCII characters without spaces"));
+        }
+        Ok(Self(key.to_owned()))
+    }
+
+    /// The value of the Authorization header, marked so that it is not logged.
+    pub(crate) fn header(&self) -> HeaderValue {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0))
+            .expect("the key was checked for characters that a header cannot hold");
+        value.set_sensitive(true);
+        value
+    }
+
+    /// Removes the key from a text of the remote server, should it echo it.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(&self.0, "********")
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(********)")
+    }
+}
+
+impl Settings {
+    /// Sets what a server option of this name says. Options that are no settings
+    /// (credentials, `resource`) are left alone.
+    pub fn set(&mut self, option: &str, value: &str) -> Result<(), Error> {
+        match option {
+            "api_url" => self.api_url = api_url(value)?,
+            "page_size" => self.page_size = number(option, value, 1, MAX_PAGE_SIZE.into())? as u32,
+            "max_concurrency" => self.max_concurrency = number(option, value, 1, 32)? as usize,
+            "max_retries" => self.max_retries = number(option, value, 0, 10)? as usize,
+            "connect_timeout" => self.connect_timeout = seconds(option, value)?,
+            "request_timeout" => self.request_timeout = seconds(option, value)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The base of a version of the API: the sibling of `api_url` for version 2.
+    pub fn base(&self, version: u8) -> Result<String, Error> {
+        let base = self.api_url.as_str().trim_end_matches('/');
+        if version == 1 {
+            return Ok(base.to_owned());
+        }
+        match base.strip_suffix("/v1") {
+            Some(parent) => Ok(format!("{parent}/v{version}")),
+            None => Err(invalid("api_url", "must end in \"/v1\"")
+                .hint(format!("Version {version} of the API is looked for beside version 1."))),
+        }
+    }
+}
+
+fn api_url(value: &str) -> Result<Url, Error> {
+    let url = Url::parse(value).map_err(|e| invalid("api_url", &format!("is no URL: {e}")))?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err(invalid("api_url", "has no host")),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => {
+            return Err(invalid("api_url", "must begin with \"https://\"").hint(
+                "Plain HTTP is accepted for localhost only, so that no key travels in clear.",
+            ));
+        }
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid("api_url", "must not contain a user name or password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid("api_url", "must not contain a query or a fragment"));
+    }
+    Ok(url)
+}
+
+fn number(option: &str, value: &str, min: u64, max: u64) -> Result<u64, Error> {
+    match value.trim().parse::<u64>() {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        _ => Err(invalid(option, &format!("must be a whole number from {min} to {max}"))),
+    }
+}
+
+fn seconds(option: &str, value: &str) -> Result<Duration, Error> {
+    match value.trim().parse::<f64>() {
+        Ok(seconds) if (0.001..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(invalid(option, "must be a number of seconds from 0.001 to 3600")),
+    }
+}
+
+fn invalid(option: &str, rule: &str) -> Error {
+    Error::new(ErrorKind::Setting, format!("value of option \"{option}\" {rule}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(option: &str, value: &str) -> Result<Settings, Error> {
+        let mut settings = Settings::default();
+        settings.set(option, value).map(|()| settings)
+    }
+
+    #[test]
+    fn addresses_are_https_or_loopback() {
+        for good in [
+            "https://api.awork.com/api/v1",
+            "https://acme.awork.io/api/v1/",
+            "http://127.0.0.1:8580/api/v1",
+            "http://127.9.9.9/api/v1",
+            "http://[::1]:1/api/v1",
+            "http://localhost/api/v1",
+        ] {
+            assert!(set("api_url", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "api.awork.com",
+            "http://api.awork.com/api/v1",
+            "http://localhost.evil.com/api/v1",
+            "http://127.0.0.1.evil.com/",
+            "ftp://127.0.0.1/",
+            "https://user:secret@api.awork.com/api/v1",
+            "https://api.awork.com/api/v1?x=1",
+            "file:///etc/passwd",
+        ] {
+            let error = set("api_url", bad).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Setting, "{bad}");
+            assert!(!error.message.contains("secret"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn version_2_is_a_sibling() {
+        let settings = set("api_url", "http://127.0.0.1:1/api/v1/").unwrap();
+        assert_eq!(settings.base(1).unwrap(), "http://127.0.0.1:1/api/v1");
+        assert_eq!(settings.base(2).unwrap(), "http://127.0.0.1:1/api/v2");
+        assert!(set("api_url", "http://127.0.0.1:1/").unwrap().base(2).is_err());
+    }
+
+    #[test]
+    fn numbers_have_ranges() {
+        assert_eq!(set("page_size", "500").unwrap().page_size, 500);
+        assert_eq!(set("request_timeout", "0.5").unwrap().request_timeout.as_millis(), 500);
+        for (option, value) in [
+            ("page_size", "0"),
+            ("page_size", "1001"),
+            ("page_size", "ten"),
+            ("max_concurrency", "0"),
+            ("max_concurrency", "33"),
+            ("max_retries", "-1"),
+            ("connect_timeout", "0"),
+            ("connect_timeout", "NaN"),
+            ("request_timeout", "1h"),
+        ] {
+            assert!(set(option, value).is_err(), "{option} {value}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = ApiKey::new("abc.def").unwrap();
+        assert!(!format!("{key:?} {:?}", key.header()).contains("abc"));
+        assert_eq!(key.redact("key abc.def refused"), "key ******** refused");
+        for bad in ["", "a b", "a\nb", "ä"] {
+            assert!(!ApiKey::new(bad).unwrap_err().message.contains('ä'));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+CREATE FOREIGN DATA WRAPPER awork_fdw
+    HANDLER awork_fdw_handler
+    VALIDATOR awork_fdw_validator;
+
+CREATE VIEW awork_fdw_catalog AS
+    SELECT * FROM awork_fdw_catalog_rows();
+
+COMMENT ON VIEW awork_fdw_catalog IS
+    'What IMPORT FOREIGN SCHEMA offers: one row per column of each table.';
+
+GRANT SELECT ON awork_fdw_catalog TO PUBLIC;
+
+COMMENT ON FUNCTION awork_fdw_check(text) IS
+    'Reaches awork through a foreign server and says which workspace and identity answer.';
+
+COMMENT ON FUNCTION awork_fdw_version() IS
+    'Version of the awork_fdw library.';
+
+-- IMPORT FOREIGN SCHEMA can create tables but not comment on them, so the comments follow it.
+CREATE FUNCTION awork_fdw_comment_imported() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    imported record;
+BEGIN
+    FOR imported IN
+        WITH tables AS (
+            SELECT command.objid::regclass::text AS relation, resource.option_value AS resource
+            FROM pg_event_trigger_ddl_commands() AS command
+            JOIN pg_foreign_table AS foreign_table ON foreign_table.ftrelid = command.objid
+            JOIN pg_foreign_server AS server ON server.oid = foreign_table.ftserver
+            JOIN pg_foreign_data_wrapper AS wrapper ON wrapper.oid = server.srvfdw
+            CROSS JOIN pg_options_to_table(foreign_table.ftoptions) AS resource
+            WHERE command.classid = 'pg_class'::regclass
+              AND wrapper.fdwname = 'awork_fdw'
+              AND resource.option_name = 'resource'
+        )
+        SELECT tables.relation, entry.column_name, entry.column_comment,
+               entry.table_comment, entry.ordinal_position
+        FROM tables
+        JOIN @extschema@.awork_fdw_catalog_rows() AS entry ON entry.table_name = tables.resource
+    LOOP
+        IF imported.ordinal_position = 1 THEN
+            EXECUTE format('COMMENT ON FOREIGN TABLE %s IS %L',
+                           imported.relation, imported.table_comment);
+        END IF;
+        IF imported.column_comment IS NOT NULL THEN
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L',
+                           imported.relation, imported.column_name, imported.column_comment);
+        END IF;
+    END LOOP;
+END
+$function$;
+
+CREATE EVENT TRIGGER awork_fdw_comment_imported
+    ON ddl_command_end
+    WHEN TAG IN ('IMPORT FOREIGN SCHEMA')
+    EXECUTE FUNCTION awork_fdw_comment_imported();

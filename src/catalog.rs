@@ -1,0 +1,74 @@
+//! `awork_fdw_catalog`: what tables and columns there are, before any is imported.
+
+use awork_api::catalogue::columns::Source;
+use awork_api::catalogue::{Catalogue, Location, Resource};
+use pgrx::prelude::*;
+
+use crate::columns::known;
+
+type CatalogRow = (
+    &'static str,
+    i32,
+    String,
+    &'static str,
+    &'static str,
+    String,
+    Option<String>,
+    Option<&'static str>,
+    bool,
+    &'static str,
+    &'static str,
+    Option<String>,
+    Option<String>,
+);
+
+/// The rows of the view `awork_fdw_catalog`.
+#[pg_extern(immutable, parallel_safe)]
+#[allow(clippy::type_complexity)]
+fn awork_fdw_catalog_rows() -> TableIterator<
+    'static,
+    (
+        name!(table_name, &'static str),
+        name!(ordinal_position, i32),
+        name!(column_name, String),
+        name!(data_type, &'static str),
+        name!(table_group, &'static str),
+        name!(api_path, String),
+        name!(field, Option<String>),
+        name!(parameter, Option<&'static str>),
+        name!(required, bool),
+        name!(filters, &'static str),
+        name!(orders, &'static str),
+        name!(column_comment, Option<String>),
+        name!(table_comment, Option<String>),
+    ),
+> {
+    TableIterator::new(Catalogue::bundled().resources.iter().flat_map(rows))
+}
+
+fn rows(resource: &'static Resource) -> impl Iterator<Item = CatalogRow> {
+    known(resource).into_iter().zip(1..).map(move |(column, position)| {
+        let parameter = match column.source {
+            Source::Parameter(i) => Some(&resource.parameters[i]),
+            _ => None,
+        };
+        (
+            resource.name.as_str(),
+            position,
+            column.name,
+            column.ty.sql(),
+            resource.group.as_str(),
+            format!("/v{}{}", resource.version, resource.path),
+            column.source.field(resource),
+            parameter.map(|p| match p.location {
+                Location::Path => "path",
+                Location::Query => "query",
+            }),
+            parameter.is_some_and(|p| p.required || p.location == Location::Path),
+            column.filter.as_str(),
+            column.order.as_str(),
+            column.description,
+            Some(resource.description.clone()),
+        )
+    })
+}

@@ -1,0 +1,112 @@
+//! `awork_fdw_check(server)`: does it work, as whom, and how fast.
+
+use std::time::Instant;
+
+use awork_api::client::Client;
+use awork_api::error::{Error, ErrorKind};
+use pgrx::prelude::*;
+use serde::Deserialize;
+
+use crate::pg;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Me {
+    id: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    workspace: Option<Workspace>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Workspace {
+    id: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Permissions {
+    user_permission: Option<UserPermission>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UserPermission {
+    is_admin: Option<bool>,
+}
+
+/// Reaches awork through a foreign server, as the current user's scans would. What awork
+/// refuses is a row with `ok` false and the reason, so that a list of servers can be checked
+/// in one query; a server that is not set up is an error.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn awork_fdw_check(
+    server: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(ok, bool),
+        name!(workspace, Option<String>),
+        name!(workspace_id, Option<String>),
+        name!(identity, Option<String>),
+        name!(identity_id, Option<String>),
+        name!(is_admin, Option<bool>),
+        name!(latency_ms, Option<f64>),
+        name!(message, String),
+    ),
+> {
+    let client = pg::client_for_server(server);
+    let row = match pg::block_on(async move {
+        // The first request also connects, so that the second one's time is a round trip.
+        let me: Me = fetch(&client, "/me").await?;
+        let started = Instant::now();
+        let permissions: Result<Permissions, Error> = fetch(&client, "/me/permissions").await;
+        let latency = started.elapsed().as_secs_f64() * 1000.0;
+        Ok((me, permissions, latency))
+    }) {
+        Ok((me, permissions, latency)) => {
+            let is_admin =
+                permissions.as_ref().ok().and_then(|p| p.user_permission.as_ref()?.is_admin);
+            let message = match (&permissions, is_admin) {
+                (Err(error), _) => format!("connected; the permissions are not readable: {error}"),
+                (_, Some(true)) => "connected".to_owned(),
+                (_, Some(false)) => {
+                    "connected; no admin, so that tables show what this identity may see".to_owned()
+                }
+                (_, None) => "connected; awork does not say whether this is an admin".to_owned(),
+            };
+            let workspace = me.workspace.unwrap_or_default();
+            let names: Vec<String> = [me.first_name, me.last_name].into_iter().flatten().collect();
+            let identity = Some(names.join(" ").trim().to_owned()).filter(|name| !name.is_empty());
+            (
+                true,
+                workspace.name,
+                workspace.id,
+                identity,
+                me.id,
+                is_admin,
+                Some((latency * 10.0).round() / 10.0),
+                message,
+            )
+        }
+        Err(error) => {
+            let message = [Some(error.message), error.hint].into_iter().flatten();
+            let message = message.collect::<Vec<_>>().join(". ");
+            (false, None, None, None, None, None, None, message)
+        }
+    };
+    TableIterator::once(row)
+}
+
+async fn fetch<T: Default + for<'de> Deserialize<'de>>(
+    client: &Client,
+    path: &str,
+) -> Result<T, Error> {
+    let Some(body) = client.get(1, path, &[]).await?.body else { return Ok(T::default()) };
+    serde_json::from_slice(&body).map_err(|e| {
+        Error::new(ErrorKind::BadReply, format!("malformed answer to GET {path}: {e}"))
+            .hint("Check that the server option \"api_url\" is the address of awork's API")
+    })
+}

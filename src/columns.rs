@@ -1,0 +1,71 @@
+//! What the columns of a foreign table stand for: each is matched with a column of the
+//! resource, by its option `field` or else by its name.
+
+use awork_api::catalogue::columns::{Column, Source, columns};
+use awork_api::catalogue::{Catalogue, Location, Resource};
+use awork_api::rows::Kind;
+use pgrx::pg_sys;
+
+use crate::error;
+
+/// A column of a foreign table as the relation describes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Attribute {
+    pub(crate) number: i16,
+    pub(crate) name: String,
+    pub(crate) type_oid: pg_sys::Oid,
+    pub(crate) typmod: i32,
+    pub(crate) field: Option<String>,
+}
+
+/// Where the values of `attribute` come from.
+pub(crate) fn source(resource: &Resource, known: &[Column], attribute: &Attribute) -> Source {
+    let by_name = |name: &str| known.iter().find(|c| c.name == name).map(|c| c.source.clone());
+    let Some(field) = &attribute.field else {
+        return by_name(&attribute.name).unwrap_or_else(|| {
+            error::column_not_found(
+                format!("resource \"{}\" has no column \"{}\"", resource.name, attribute.name),
+                "Give the column the option \"field\" with the name of the property in awork.",
+            )
+        });
+    };
+    known
+        .iter()
+        .find(|c| c.source.field(resource).as_ref() == Some(field))
+        .map(|c| c.source.clone())
+        .or_else(|| by_name(field))
+        // A property that the catalogue does not have yet.
+        .unwrap_or_else(|| Source::Field(field.split('/').map(str::to_owned).collect()))
+}
+
+/// The columns that a table of this resource has when it is imported.
+pub(crate) fn known(resource: &Resource) -> Vec<Column> {
+    columns(Catalogue::bundled(), resource)
+}
+
+/// The parameters of a resource that a request cannot do without.
+pub(crate) fn required_keys(resource: &Resource) -> impl Iterator<Item = usize> + '_ {
+    let parameters = resource.parameters.iter().enumerate();
+    parameters.filter(|(_, p)| p.required || p.location == Location::Path).map(|(i, _)| i)
+}
+
+/// How a value of this PostgreSQL type is decoded. Types that are not listed get the text of
+/// the value, which their input function reads.
+pub(crate) fn kind(type_oid: pg_sys::Oid, typmod: i32) -> Kind {
+    match type_oid {
+        pg_sys::BOOLOID => Kind::Bool,
+        pg_sys::INT2OID => Kind::Int { bits: 16 },
+        pg_sys::INT4OID => Kind::Int { bits: 32 },
+        pg_sys::INT8OID => Kind::Int { bits: 64 },
+        pg_sys::FLOAT4OID => Kind::Float { bits: 32 },
+        pg_sys::FLOAT8OID => Kind::Float { bits: 64 },
+        pg_sys::UUIDOID => Kind::Uuid,
+        pg_sys::JSONOID | pg_sys::JSONBOID => Kind::Json,
+        // A precision rounds, which the input function knows how to do.
+        pg_sys::TIMESTAMPTZOID if typmod < 0 => Kind::Instant,
+        pg_sys::TIMESTAMPOID if typmod < 0 => Kind::LocalTimestamp,
+        pg_sys::TIMEOID if typmod < 0 => Kind::TimeOfDay,
+        pg_sys::DATEOID => Kind::Date,
+        _ => Kind::Text,
+    }
+}

@@ -1,0 +1,133 @@
+//! SQLSTATEs. No other file names one.
+
+use awork_api::error::{Error, ErrorKind};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+/// Raises an error of the API side.
+pub(crate) fn raise(error: Error) -> ! {
+    let code = match error.kind {
+        ErrorKind::Setting => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        ErrorKind::Unreachable => PgSqlErrorCode::ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+        ErrorKind::Unauthorized => PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        ErrorKind::PermissionDenied | ErrorKind::Blocked => {
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE
+        }
+        ErrorKind::NotFound | ErrorKind::NoSuchObject => {
+            PgSqlErrorCode::ERRCODE_FDW_TABLE_NOT_FOUND
+        }
+        ErrorKind::RefusedFilter | ErrorKind::RefusedRequest => {
+            PgSqlErrorCode::ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION
+        }
+        ErrorKind::RateLimited => PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        ErrorKind::BadReply => PgSqlErrorCode::ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
+        ErrorKind::TooLarge => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        ErrorKind::BadValue => PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE,
+        ErrorKind::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+    };
+    let mut detail = error.detail;
+    let mut hint = error.hint;
+    report(PgLogLevel::ERROR, code, error.message, detail.drain(..), hint.take())
+}
+
+/// An option that the context does not have.
+pub(crate) fn invalid_option(name: &str, valid: &str) -> ! {
+    report(
+        PgLogLevel::ERROR,
+        PgSqlErrorCode::ERRCODE_FDW_INVALID_OPTION_NAME,
+        format!("invalid option \"{name}\""),
+        None,
+        Some(if valid.is_empty() {
+            "There are no valid options in this context.".to_owned()
+        } else {
+            format!("Valid options in this context are: {valid}.")
+        }),
+    )
+}
+
+/// An option that must be given.
+pub(crate) fn missing_option(message: String, hint: &str) -> ! {
+    report(
+        PgLogLevel::ERROR,
+        PgSqlErrorCode::ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED,
+        message,
+        None,
+        Some(hint.to_owned()),
+    )
+}
+
+/// A value of an option that means nothing.
+pub(crate) fn invalid_value(message: String, hint: Option<String>) -> ! {
+    let code = PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
+    report(PgLogLevel::ERROR, code, message, None, hint)
+}
+
+/// A remote schema that IMPORT FOREIGN SCHEMA does not know.
+pub(crate) fn schema_not_found(message: String, hint: String) -> ! {
+    let code = PgSqlErrorCode::ERRCODE_FDW_SCHEMA_NOT_FOUND;
+    report(PgLogLevel::ERROR, code, message, None, Some(hint))
+}
+
+/// A column that has no counterpart in its resource.
+pub(crate) fn column_not_found(message: String, hint: &str) -> ! {
+    let code = PgSqlErrorCode::ERRCODE_FDW_COLUMN_NAME_NOT_FOUND;
+    report(PgLogLevel::ERROR, code, message, None, Some(hint.to_owned()))
+}
+
+/// A query that cannot be sent without another condition.
+pub(crate) fn unbound_key(message: String, detail: String, hint: String) -> ! {
+    let code = PgSqlErrorCode::ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION;
+    report(PgLogLevel::ERROR, code, message, Some(detail), Some(hint))
+}
+
+/// A value that PostgreSQL's own input function refused.
+pub(crate) fn unconvertible(message: String, detail: Vec<String>) -> ! {
+    let code = PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE;
+    report(PgLogLevel::ERROR, code, message, detail, None)
+}
+
+/// A secret where every role can read it.
+pub(crate) fn warn_public_secret(option: &str) {
+    warn(
+        PgSqlErrorCode::ERRCODE_WARNING,
+        format!("every role of this cluster can read the server option \"{option}\""),
+        Some(
+            "Put it into a user mapping to keep it secret: \
+             CREATE USER MAPPING FOR … SERVER … OPTIONS (api_key '…'), \
+             then ALTER SERVER … OPTIONS (DROP api_key).",
+        ),
+    );
+}
+
+/// Something about a scan that the user should know.
+pub(crate) fn warn_incomplete(message: String) {
+    let hint = "Rows may have been deleted while they were read, or awork left some out.";
+    warn(PgSqlErrorCode::ERRCODE_WARNING, message, Some(hint));
+}
+
+fn warn(code: PgSqlErrorCode, message: String, hint: Option<&str>) {
+    let mut report = ErrorReport::new(code, message, "");
+    if let Some(hint) = hint {
+        report = report.set_hint(hint);
+    }
+    report.report(PgLogLevel::WARNING);
+}
+
+fn report(
+    level: PgLogLevel,
+    code: PgSqlErrorCode,
+    message: String,
+    detail: impl IntoIterator<Item = String>,
+    hint: Option<String>,
+) -> ! {
+    let mut report = ErrorReport::new(code, message, "");
+    let detail: Vec<String> = detail.into_iter().collect();
+    if !detail.is_empty() {
+        report = report.set_detail(detail.join("\n"));
+    }
+    if let Some(hint) = hint {
+        report = report.set_hint(hint);
+    }
+    report.report(level);
+    unreachable!("an error does not return")
+}

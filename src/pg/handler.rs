@@ -1,0 +1,68 @@
+//! The handler of the wrapper: which callbacks there are.
+
+use pgrx::PgList;
+use pgrx::prelude::*;
+
+use super::{executor, explain, planner};
+
+/// The callbacks of awork_fdw.
+#[pg_extern(name = "awork_fdw_handler")]
+fn handler() -> PgBox<pg_sys::FdwRoutine> {
+    // SAFETY: a zeroed routine of this tag is one without callbacks.
+    let mut routine =
+        unsafe { PgBox::<pg_sys::FdwRoutine>::alloc_node(pg_sys::NodeTag::T_FdwRoutine) };
+
+    // planning
+    routine.GetForeignRelSize = Some(planner::get_foreign_rel_size);
+    routine.GetForeignPaths = Some(planner::get_foreign_paths);
+    routine.GetForeignPlan = Some(planner::get_foreign_plan);
+
+    // scanning
+    routine.BeginForeignScan = Some(executor::begin_foreign_scan);
+    routine.IterateForeignScan = Some(executor::iterate_foreign_scan);
+    routine.ReScanForeignScan = Some(executor::rescan_foreign_scan);
+    routine.EndForeignScan = Some(executor::end_foreign_scan);
+
+    // explaining
+    routine.ExplainForeignScan = Some(explain::explain_foreign_scan);
+
+    // importing
+    routine.ImportForeignSchema = Some(import_foreign_schema);
+
+    routine.into_pg_boxed()
+}
+
+/// `ImportForeignSchema` (fdwhandler.sgml): one CREATE FOREIGN TABLE per wanted table.
+#[pg_guard]
+unsafe extern "C-unwind" fn import_foreign_schema(
+    statement: *mut pg_sys::ImportForeignSchemaStmt,
+    _server: pg_sys::Oid,
+) -> *mut pg_sys::List {
+    use super::foreign::{definitions, text};
+    use crate::import::{Selection, statements};
+    use pg_sys::ImportForeignSchemaType as Type;
+
+    // SAFETY: the statement is a parse tree that PostgreSQL holds for the call; strings are
+    // copied into the current memory context before the list refers to them.
+    unsafe {
+        if let Some((option, _)) = definitions((*statement).options).first() {
+            crate::error::invalid_option(option, "");
+        }
+        let tables: Vec<String> = PgList::<pg_sys::RangeVar>::from_pg((*statement).table_list)
+            .iter_ptr()
+            .map(|table| text((*table).relname))
+            .collect();
+        let selection = match (*statement).list_type {
+            Type::FDW_IMPORT_SCHEMA_LIMIT_TO => Selection::LimitTo(tables),
+            Type::FDW_IMPORT_SCHEMA_EXCEPT => Selection::Except(tables),
+            _ => Selection::All,
+        };
+        let mut list = PgList::<std::ffi::c_char>::new();
+        let remote_schema = text((*statement).remote_schema);
+        let server = text((*statement).server_name);
+        for sql in statements(&remote_schema, &server, &selection) {
+            list.push(super::datum::server_string(&sql));
+        }
+        list.into_pg()
+    }
+}

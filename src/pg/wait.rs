@@ -1,0 +1,63 @@
+//! Waiting for the threads that speak HTTP. The only place where a backend sleeps: it wakes
+//! for its latch, so that cancelling, terminating and timeouts take effect at once.
+
+use std::future::Future;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use awork_api::error::{Error, ErrorKind};
+use awork_api::runtime::runtime;
+use pgrx::pg_sys;
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::error;
+
+/// Sleeps until `fd` is readable. Raises an error where the statement is to end.
+pub(super) fn until_readable(fd: RawFd) {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: the latch is this process's own; the descriptor is open as long as its owner,
+    // who called. An error that is raised here leaves nothing behind.
+    unsafe {
+        pgrx::check_for_interrupts!();
+        let woken = pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            fd,
+            -1,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        if woken & pg_sys::WL_LATCH_SET as i32 != 0 {
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        pgrx::check_for_interrupts!();
+    }
+}
+
+/// Runs a future on the runtime's threads and waits for it. The future ends with the wait.
+pub(crate) fn block_on<T: Send + 'static>(
+    future: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let internal = |what: &str| Error::new(ErrorKind::Internal, what);
+    let (wake, waker) = UnixStream::pair().map_err(|_| internal("could not open a socket pair"))?;
+    let (sender, mut outcome) = oneshot::channel();
+    let _task = AbortOnDropHandle::new(runtime()?.spawn(async move {
+        let _ = sender.send(future.await);
+        // Closing one end makes the other readable.
+        drop(waker);
+    }));
+    loop {
+        match outcome.try_recv() {
+            Ok(outcome) => return outcome,
+            Err(oneshot::error::TryRecvError::Empty) => until_readable(wake.as_raw_fd()),
+            Err(oneshot::error::TryRecvError::Closed) => {
+                return Err(internal("a thread for requests stopped unexpectedly"));
+            }
+        }
+    }
+}
+
+/// Raises what a fallible step of a callback returned.
+pub(super) fn or_raise<T>(result: Result<T, Error>) -> T {
+    result.unwrap_or_else(|e| error::raise(e))
+}
