@@ -16,11 +16,11 @@ use crate::columns::{known, required_keys, source};
 /// Rows of a table of which nothing is known: what ANALYZE would store for a small list.
 const DEFAULT_ROWS: f64 = 1000.0;
 
-/// Cost of a round trip, in units of reading a page from disk: some 100 ms against 0.1 ms.
-const REQUEST_COST: f64 = 1000.0;
+/// Cost of a round trip; postgres_fdw's default for reaching a server.
+const REQUEST_COST: f64 = 100.0;
 
 /// Cost of fetching and decoding a row.
-const ROW_COST: f64 = 0.1;
+const ROW_COST: f64 = 0.05;
 
 /// Cost of a path that cannot be run for want of a key, so that any other is preferred.
 const IMPOSSIBLE_COST: f64 = 1.0e10;

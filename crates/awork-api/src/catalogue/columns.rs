@@ -241,19 +241,17 @@ fn derived_column(name: &str, ty: Type, source: Source, description: &str) -> Co
     }
 }
 
-/// The column of a path: its words joined, a word that repeats its parent said once, so that
+/// The column of a path: its words joined, a word that the next one repeats left out, so that
 /// `project/projectStatus/type` is `project_status_type`.
 fn column_name(path: &[String]) -> String {
-    path.iter()
-        .map(|name| snake_case(name))
-        .reduce(|parent, child| {
-            if child.strip_prefix(&parent).is_some_and(|rest| rest.starts_with('_')) {
-                child
-            } else {
-                format!("{parent}_{child}")
-            }
-        })
-        .unwrap_or_default()
+    let words: Vec<String> = path.iter().map(|name| snake_case(name)).collect();
+    let said_again = |i: usize| {
+        let next = words.get(i + 1).and_then(|next| next.strip_prefix(words[i].as_str()));
+        next.is_some_and(|rest| rest.starts_with('_'))
+    };
+    let kept: Vec<&str> =
+        (0..words.len()).filter(|&i| !said_again(i)).map(|i| words[i].as_str()).collect();
+    kept.join("_")
 }
 
 /// `startDateUtc` → `start_date_utc`, `allowSSOLogin` → `allow_sso_login`.

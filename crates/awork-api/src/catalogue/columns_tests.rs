@@ -19,6 +19,7 @@ fn a_repeated_parent_is_said_once() {
     let path = |p: &str| p.split('/').map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(column_name(&path("project/projectStatus/type")), "project_status_type");
     assert_eq!(column_name(&path("project/company/name")), "project_company_name");
+    assert_eq!(column_name(&path("task/project/projectKey")), "task_project_key");
     assert_eq!(column_name(&path("user/userName")), "user_name");
     assert_eq!(column_name(&path("user/username")), "user_username");
 }

@@ -1,0 +1,152 @@
+# Functions for scripts/demo, scripts/test and scripts/bench: find or install what is needed,
+# build the extension, run a throwaway PostgreSQL and the sandbox. Sourced, not run.
+#
+# The extension is installed into a copy of PostgreSQL's files in a temporary folder, so that
+# neither the system's PostgreSQL nor its cluster is touched, and no root is needed for it.
+
+PGRX_VERSION=0.18.1
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=""
+sandbox_pid=""
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+# The newest supported PostgreSQL whose server headers are there; PG_CONFIG overrules.
+find_postgresql() {
+    if [ -z "${PG_CONFIG:-}" ]; then
+        for major in 18 17 16 15 14; do
+            local candidate=/usr/lib/postgresql/$major/bin/pg_config
+            [ -x "$candidate" ] && [ -x "${candidate%pg_config}postgres" ] \
+                && [ -f "$("$candidate" --includedir-server)/postgres.h" ] \
+                && PG_CONFIG=$candidate && break
+        done
+    fi
+    [ -n "${PG_CONFIG:-}" ] || return 1
+    pg_major=$("$PG_CONFIG" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+}
+
+# Whether clang's library is there, which bindgen loads.
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] || ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* \
+        /usr/lib64/libclang*.so* >/dev/null 2>&1
+}
+
+# Installs what is missing, or says what to install.
+set_up() {
+    command -v cargo >/dev/null || die "Rust is missing. Install it from https://rustup.rs"
+    local missing=()
+    command -v cc >/dev/null || missing+=(gcc libc6-dev)
+    has_libclang || missing+=(libclang-dev)
+    if ! find_postgresql; then
+        missing+=(postgresql postgresql-server-dev-all)
+    fi
+    if [ "${#missing[@]}" -gt 0 ]; then
+        if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+            say "installing ${missing[*]}"
+            # Debian's package would start a cluster, which nothing here wants.
+            if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+                mkdir -p /etc/postgresql-common
+                echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+            fi
+            apt-get update -qq
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+        elif command -v apt-get >/dev/null; then
+            die "these packages are missing: run  sudo apt-get install ${missing[*]}"
+        else
+            die "PostgreSQL 14 to 18 with its server headers, a C compiler and libclang are needed" \
+                "(Debian's names: ${missing[*]}); set PG_CONFIG if pg_config is in an unusual place"
+        fi
+        find_postgresql || die "no PostgreSQL 14 to 18 with server headers; set PG_CONFIG"
+    fi
+    export PGRX_PG_CONFIG_PATH=$PG_CONFIG
+    # A home of its own, so that the user's settings of pgrx are left alone.
+    export PGRX_HOME=${CARGO_TARGET_DIR:-$repository/target}/pgrx
+    mkdir -p "$PGRX_HOME"
+    printf '[configs]\npg%s = "%s"\n' "$pg_major" "$PG_CONFIG" >"$PGRX_HOME/config.toml"
+    if ! cargo pgrx --version 2>/dev/null | grep -qx "cargo-pgrx $PGRX_VERSION"; then
+        say "installing cargo-pgrx $PGRX_VERSION (some minutes)"
+        cargo install --quiet --locked cargo-pgrx --version "$PGRX_VERSION"
+    fi
+}
+
+# Runs a command as the user who may run PostgreSQL: not root.
+as_postgres() {
+    if [ "$(id -u)" = 0 ]; then
+        (cd "$work" && runuser -u postgres -- "$@")
+    else
+        "$@"
+    fi
+}
+
+make_work_folder() {
+    work=$(mktemp -d "${TMPDIR:-/tmp}/awork_fdw.XXXXXX")
+    chmod 755 "$work"
+    [ "$(id -u)" != 0 ] || chown postgres "$work"
+}
+
+# Builds the extension and puts it into a copy of PostgreSQL's files below $work.
+install_extension() {
+    local package=${CARGO_TARGET_DIR:-$repository/target}/package-$pg_major
+    rm -rf "$package"
+    say "building the extension for PostgreSQL $pg_major"
+    (cd "$repository" && cargo pgrx package --no-default-features --features "pg$pg_major" \
+        --pg-config "$PG_CONFIG" --out-dir "$package") >"$work/build.log" 2>&1 \
+        || { tail -n 40 "$work/build.log" >&2; die "the extension could not be built"; }
+    local option folder
+    for option in bindir pkglibdir sharedir; do
+        folder=$("$PG_CONFIG" --$option)
+        mkdir -p "$work/root$folder"
+        # PostgreSQL finds its files from where its program really is, so programs are copied.
+        if [ "$option" = bindir ]; then cp -L "$folder"/* "$work/root$folder"/
+        else cp -rs "$folder"/. "$work/root$folder"/ 2>/dev/null || cp -rL "$folder"/. "$work/root$folder"/
+        fi
+    done
+    rm -f "$work/root$("$PG_CONFIG" --pkglibdir)"/awork_fdw* \
+        "$work/root$("$PG_CONFIG" --sharedir)"/extension/awork_fdw*
+    cp -r --remove-destination "$package"/. "$work/root/"
+    pg_bin=$work/root$("$PG_CONFIG" --bindir)
+    PATH=$pg_bin:$PATH
+}
+
+# Starts a cluster on a unix socket below $work; sets PGHOST, PGUSER and PGDATABASE.
+start_postgresql() {
+    as_postgres "$pg_bin/initdb" -D "$work/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 \
+        >"$work/initdb.log" 2>&1 || { cat "$work/initdb.log" >&2; die "initdb failed"; }
+    cat >>"$work/data/postgresql.conf" <<EOF
+listen_addresses = ''
+unix_socket_directories = '$work'
+fsync = off
+shared_buffers = 32MB
+timezone = 'UTC'
+lc_messages = 'C'
+EOF
+    as_postgres "$pg_bin/pg_ctl" -D "$work/data" -l "$work/postgresql.log" -w start >/dev/null \
+        || { cat "$work/postgresql.log" >&2; die "PostgreSQL did not start"; }
+    export PGHOST=$work PGUSER=postgres PGDATABASE=postgres PGOPTIONS=""
+    unset PGPORT PGPASSWORD PGSERVICE
+}
+
+# Builds and starts the sandbox with these flags; sets sandbox_url.
+start_sandbox() {
+    (cd "$repository" && cargo build --quiet --release -p awork-sandbox)
+    "${CARGO_TARGET_DIR:-$repository/target}/release/awork-sandbox" --listen 127.0.0.1:0 \
+        --url-file "$work/sandbox.url" "$@" >"$work/sandbox.log" 2>&1 &
+    sandbox_pid=$!
+    for _ in $(seq 600); do
+        [ -s "$work/sandbox.url" ] && break
+        kill -0 "$sandbox_pid" 2>/dev/null || { cat "$work/sandbox.log" >&2; die "the sandbox stopped"; }
+        sleep 0.1
+    done
+    sandbox_url=$(cat "$work/sandbox.url")
+}
+
+# Stops what was started and removes the folder.
+clean_up() {
+    [ -z "$sandbox_pid" ] || kill "$sandbox_pid" 2>/dev/null || true
+    [ -z "$work" ] || {
+        [ ! -f "$work/data/postmaster.pid" ] \
+            || as_postgres "$pg_bin/pg_ctl" -D "$work/data" -m immediate stop >/dev/null 2>&1 || true
+        rm -rf "$work"
+    }
+}
