@@ -111,6 +111,8 @@ install_extension() {
 
 # Starts a cluster on a unix socket below $work; sets PGHOST, PGUSER and PGDATABASE.
 start_postgresql() {
+    # A server has no such variable; with it, pgrx adds stack traces to errors.
+    unset RUST_BACKTRACE
     as_postgres "$pg_bin/initdb" -D "$work/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 \
         >"$work/initdb.log" 2>&1 || { cat "$work/initdb.log" >&2; die "initdb failed"; }
     cat >>"$work/data/postgresql.conf" <<EOF

@@ -1,0 +1,95 @@
+--
+-- Keys: path and query parameters bound by conditions.
+--
+\getenv url AWORK_SANDBOX_URL
+SET client_min_messages = error;
+CREATE SERVER keys FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url :'url');
+CREATE USER MAPPING FOR CURRENT_USER SERVER keys OPTIONS (api_key 'awork-sandbox-key');
+CREATE SCHEMA keys;
+IMPORT FOREIGN SCHEMA awork FROM SERVER keys INTO keys;
+SET search_path = keys, public;
+CREATE TEMP TABLE p AS SELECT id, members, row_number() OVER (ORDER BY id) AS n FROM projects;
+CREATE FUNCTION pg_temp.nth(i bigint) RETURNS uuid LANGUAGE sql STABLE AS 'SELECT id FROM p WHERE n = i';
+CREATE FUNCTION pg_temp.members_of(uuid[]) RETURNS bigint LANGUAGE sql STABLE AS
+    'SELECT coalesce(sum(jsonb_array_length(members)), 0) FROM p WHERE id = ANY ($1)';
+
+-- =, on either side; the column shows the value that was asked for
+SELECT count(*) = pg_temp.members_of(ARRAY[pg_temp.nth(1)]) AS right_count,
+       bool_and(project_id = pg_temp.nth(1)) AS right_project
+FROM project_members WHERE project_id = pg_temp.nth(1);
+SELECT count(*) = pg_temp.members_of(ARRAY[pg_temp.nth(2)]) AS right_count
+FROM project_members WHERE pg_temp.nth(2) = project_id;
+
+-- IN, ANY, with duplicates and nulls; with a subquery; with no value at all
+SELECT count(*) = pg_temp.members_of(ARRAY[pg_temp.nth(1), pg_temp.nth(2)]) AS right_count
+FROM project_members WHERE project_id IN (pg_temp.nth(1), pg_temp.nth(2), pg_temp.nth(1), NULL);
+SELECT count(*) = pg_temp.members_of(ARRAY(SELECT id FROM p WHERE n <= 12)) AS right_count
+FROM project_members WHERE project_id = ANY (ARRAY(SELECT id FROM p WHERE n <= 12));
+SELECT count(*) FROM project_members WHERE project_id = NULL;
+SELECT count(*) FROM project_members WHERE project_id = ANY ('{}'::uuid[]);
+SELECT count(*) FROM project_members WHERE project_id = pg_temp.nth(1) AND project_id = pg_temp.nth(2);
+
+-- an id that does not exist has no rows
+SELECT count(*) FROM project_members WHERE project_id = '00000000-0000-4000-8000-000000000000';
+
+-- a join brings the values
+SELECT count(*) = (SELECT sum(jsonb_array_length(members)) FROM p WHERE n <= 10) AS right_count
+FROM p JOIN project_members m ON m.project_id = p.id WHERE p.n <= 10;
+SELECT count(*) = (SELECT sum(jsonb_array_length(members)) FROM p WHERE n <= 3) AS right_count
+FROM p CROSS JOIN LATERAL (SELECT * FROM project_members m WHERE m.project_id = p.id OFFSET 0) m
+WHERE p.n <= 3;
+SELECT count(DISTINCT p.id) FROM p LEFT JOIN project_members m ON m.project_id = p.id WHERE p.n <= 4;
+SELECT count(*) = (SELECT count(*) FROM users) AS one_each
+FROM users u JOIN user_capacities c ON c.user_id = u.id;
+
+-- prepared, under both kinds of plan
+PREPARE members (uuid) AS SELECT count(*) FROM project_members WHERE project_id = $1;
+SET plan_cache_mode = force_generic_plan;
+SELECT pg_temp.nth(1) AS a, pg_temp.nth(2) AS b \gset
+EXECUTE members (:'a') \gset a_
+EXECUTE members (:'b') \gset b_
+SELECT :a_count = pg_temp.members_of(ARRAY[:'a'::uuid]) AND :b_count = pg_temp.members_of(ARRAY[:'b'::uuid]) AS right_counts;
+EXECUTE members (NULL);
+PREPARE members_of_many (uuid[]) AS SELECT count(*) FROM project_members WHERE project_id = ANY ($1);
+EXECUTE members_of_many (ARRAY[:'a', :'b']::uuid[]) \gset many_
+SELECT :many_count = :a_count + :b_count AS right_count;
+RESET plan_cache_mode;
+
+-- two keys
+SELECT count(*) >= 0 AS fine FROM project_task_checklist_items
+WHERE project_id = pg_temp.nth(1)
+  AND task_id IN (SELECT id FROM project_tasks WHERE project_id = pg_temp.nth(1) LIMIT 1);
+
+-- without a value: which condition to add
+SELECT * FROM project_members; -- should fail
+SELECT * FROM project_members WHERE project_id <> pg_temp.nth(1); -- should fail
+SELECT * FROM project_members WHERE project_id = pg_temp.nth(1) OR id IS NULL; -- should fail
+SELECT * FROM project_members WHERE project_id = gen_random_uuid() AND random() > 2; -- should fail
+SELECT * FROM user_workloads WHERE interval_start = '2026-10-05'; -- should fail
+EXPLAIN (COSTS OFF) SELECT id FROM project_members;
+
+-- query parameters select rows, and show what the API assumes where there is no condition
+SELECT show_archived, count(*) > 0 AS some FROM users GROUP BY 1;
+SELECT (SELECT count(*) FROM users WHERE show_archived) > (SELECT count(*) FROM users) AS more;
+SELECT show_archived, bool_or(is_archived) AS archived FROM users WHERE show_archived GROUP BY 1;
+SELECT show_archived, bool_or(is_archived) AS archived FROM users WHERE NOT show_archived GROUP BY 1;
+SELECT show_archived FROM users WHERE show_archived IS TRUE GROUP BY 1;
+SELECT show_archived FROM users WHERE show_archived = false GROUP BY 1;
+SELECT count(*) FROM users WHERE show_archived IS NULL;
+SELECT count(*) > 0 AS some, min(interval_start), max(interval_end) FROM user_time_bookings
+WHERE user_ids = (SELECT string_agg(id::text, ',') FROM users)
+  AND interval_start = '2026-10-05' AND interval_end = '2026-10-11';
+SET timezone = 'America/New_York';
+SELECT count(*) > 0 AS some, min(interval_start) FROM user_workloads
+WHERE user_ids = (SELECT string_agg(id::text, ',') FROM users)
+  AND interval_start = '2026-10-05 00:00+00' AND interval_end = '2026-10-11 00:00+00'
+  AND rough_planning_from = 0;
+RESET timezone;
+
+-- a value that names another path asks for nothing
+SELECT count(*) FROM absence_region_locations WHERE country_code = '..';
+SELECT count(*) FROM absence_region_locations WHERE country_code = '';
+SELECT count(*) FROM absence_region_locations WHERE country_code = 'x/../../../me?y#z';
+
+DROP SCHEMA keys CASCADE;
+DROP SERVER keys CASCADE;

@@ -1,0 +1,52 @@
+--
+-- Options: what is accepted where, and what a wrong one says.
+--
+
+-- an unrecognised option names the valid ones
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (tokn 'x'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (resource 'projects'); -- should fail
+ALTER FOREIGN DATA WRAPPER awork_fdw OPTIONS (ADD api_url 'https://api.awork.com/api/v1'); -- should fail
+
+-- values are checked when they are set
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'http://api.awork.com/api/v1'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'nonsense'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'https://me:secret@api.awork.com'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (page_size '1001'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (page_size 'many'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (max_concurrency '0'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (request_timeout '-1'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (max_retries '11'); -- should fail
+
+-- without options it is awork's own address
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw;
+ALTER SERVER s OPTIONS (ADD page_size '500', ADD max_concurrency '2', ADD connect_timeout '2.5');
+ALTER SERVER s OPTIONS (SET page_size '0'); -- should fail
+ALTER SERVER s OPTIONS (DROP page_size);
+
+-- one warning where a key is put where every role can read it
+ALTER SERVER s OPTIONS (ADD api_key 'abc');
+ALTER SERVER s OPTIONS (DROP api_key);
+
+-- user mappings hold keys and nothing else; a key that cannot be sent is not shown
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (api_url 'https://example.com'); -- should fail
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (api_key 'with space'); -- should fail
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (api_key 'abc');
+
+-- tables name their resource, columns their field
+CREATE FOREIGN TABLE t (id uuid) SERVER s OPTIONS (resource 'nonsense'); -- should fail
+CREATE FOREIGN TABLE t (id uuid) SERVER s OPTIONS (table 'projects'); -- should fail
+CREATE FOREIGN TABLE t (id uuid OPTIONS (column 'id')) SERVER s OPTIONS (resource 'projects'); -- should fail
+CREATE FOREIGN TABLE t (id uuid OPTIONS (field 'a//b')) SERVER s OPTIONS (resource 'projects'); -- should fail
+CREATE FOREIGN TABLE t (id uuid) SERVER s;
+SELECT * FROM t; -- should fail
+ALTER FOREIGN TABLE t OPTIONS (ADD resource 'projects', ADD page_size '10');
+ALTER FOREIGN TABLE t ADD COLUMN nonsense text;
+SELECT nonsense FROM t; -- should fail
+
+-- no key at all
+DROP USER MAPPING FOR CURRENT_USER SERVER s;
+SELECT id FROM t; -- should fail
+SELECT * FROM awork_fdw_check('s'); -- should fail
+SELECT * FROM awork_fdw_check('nowhere'); -- should fail
+
+DROP SERVER s CASCADE;

@@ -1,0 +1,101 @@
+//! What the whole-system tests share: a connection to the throwaway cluster that scripts/test
+//! starts, and a sandbox of one's own behind a foreign server.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use awork_sandbox::{Config, Sandbox};
+use postgres::{Client, Config as Connection, Error, NoTls};
+
+/// A foreign server over a sandbox that no other test uses.
+pub struct Workspace {
+    /// A superuser's session.
+    pub client: Client,
+    /// The server behind the tables.
+    pub sandbox: Sandbox,
+    /// The name of the foreign server and of the schema with its tables.
+    pub name: String,
+}
+
+/// A new session; none, with the reason printed, where no cluster was started for tests.
+pub fn connect() -> Option<Client> {
+    let Ok(host) = std::env::var("AWORK_FDW_TEST_HOST") else {
+        println!("skipped: no cluster to test with; scripts/test starts one");
+        return None;
+    };
+    let mut connection = Connection::new();
+    connection.host_path(host).user("postgres").dbname("postgres");
+    connection.connect_timeout(Duration::from_secs(10));
+    Some(connection.connect(NoTls).expect("the cluster of scripts/test accepts connections"))
+}
+
+impl Workspace {
+    /// A foreign server `name` without tables.
+    pub fn empty(name: &str, config: Config) -> Option<Self> {
+        let mut client = connect()?;
+        let sandbox = Sandbox::start(config).expect("the sandbox starts");
+        client
+            .batch_execute(&format!(
+                "SET client_min_messages = error;
+                 DROP SCHEMA IF EXISTS {name} CASCADE;
+                 DROP SERVER IF EXISTS {name} CASCADE;
+                 CREATE SCHEMA {name};
+                 CREATE SERVER {name} FOREIGN DATA WRAPPER awork_fdw
+                     OPTIONS (api_url '{}', max_retries '0');
+                 CREATE USER MAPPING FOR CURRENT_USER SERVER {name}
+                     OPTIONS (api_key 'awork-sandbox-key');",
+                sandbox.api_url()
+            ))
+            .expect("a server can be made");
+        Some(Self { client, sandbox, name: name.to_owned() })
+    }
+
+    /// A foreign server `name` with every table in the schema `name`.
+    pub fn imported(name: &str, config: Config) -> Option<Self> {
+        let mut workspace = Self::empty(name, config)?;
+        workspace
+            .client
+            .batch_execute(&format!(
+                "IMPORT FOREIGN SCHEMA awork FROM SERVER {name} INTO {name};
+                 SET search_path = {name}, public;"
+            ))
+            .expect("the tables can be imported");
+        Some(workspace)
+    }
+
+    /// Runs a query that must fail, and then one that must not; returns the failure.
+    pub fn failure(&mut self, sql: &str) -> Failure {
+        let error = self.client.query(sql, &[]).expect_err("the query fails");
+        let failure = Failure::from(&error);
+        let row = self.client.query_one("SELECT 1", &[]).expect("the session goes on");
+        assert_eq!(row.get::<_, i32>(0), 1);
+        failure
+    }
+}
+
+/// An error as the server reported it.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// SQLSTATE.
+    pub code: String,
+    /// Message, detail and hint, a line each.
+    pub text: String,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let error =
+            error.as_db_error().unwrap_or_else(|| panic!("no error of the server: {error}"));
+        let parts = [Some(error.message()), error.detail(), error.hint()];
+        let text: Vec<&str> = parts.into_iter().flatten().collect();
+        Self { code: error.code().code().to_owned(), text: text.join("\n") }
+    }
+}
+
+/// A figure of `/proc/PID/status` in kB, of the backend of this session.
+pub fn backend_memory(client: &mut Client, figure: &str) -> u64 {
+    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).expect("a pid").get(0);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the backend runs");
+    let line = status.lines().find(|l| l.starts_with(figure)).expect("the figure is there");
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of kB")
+}
