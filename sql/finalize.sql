@@ -32,7 +32,8 @@ BEGIN
             JOIN pg_foreign_server AS server ON server.oid = foreign_table.ftserver
             JOIN pg_foreign_data_wrapper AS wrapper ON wrapper.oid = server.srvfdw
             CROSS JOIN pg_options_to_table(foreign_table.ftoptions) AS resource
-            WHERE command.classid = 'pg_class'::regclass
+            -- A column's options count as commands of their own.
+            WHERE command.command_tag = 'CREATE FOREIGN TABLE'
               AND wrapper.fdwname = 'awork_fdw'
               AND resource.option_name = 'resource'
         )

@@ -156,7 +156,7 @@ unsafe fn joined_relids(
             .chain(movable)
             .find(|r| keys::binding(root, relid, (**r).clause.cast(), &[key]).is_some())
             .map(|r| pg_sys::bms_del_member(pg_sys::bms_copy((*r).clause_relids), relid as i32))
-            .filter(|relids| !pg_sys::bms_is_empty(*relids))
+            .filter(|relids| pg_sys::bms_num_members(*relids) > 0)
     }
 }
 
