@@ -6,8 +6,6 @@ use awork_api::catalogue::{Catalogue, Location, Resource};
 use awork_api::rows::Kind;
 use pgrx::pg_sys;
 
-use crate::error;
-
 /// A column of a foreign table as the relation describes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Attribute {
@@ -18,24 +16,21 @@ pub(crate) struct Attribute {
     pub(crate) field: Option<String>,
 }
 
-/// Where the values of `attribute` come from.
-pub(crate) fn source(resource: &Resource, known: &[Column], attribute: &Attribute) -> Source {
+/// Where the values of `attribute` come from; none where the resource has nothing for it.
+pub(crate) fn source(
+    resource: &Resource,
+    known: &[Column],
+    attribute: &Attribute,
+) -> Option<Source> {
     let by_name = |name: &str| known.iter().find(|c| c.name == name).map(|c| c.source.clone());
-    let Some(field) = &attribute.field else {
-        return by_name(&attribute.name).unwrap_or_else(|| {
-            error::column_not_found(
-                format!("resource \"{}\" has no column \"{}\"", resource.name, attribute.name),
-                "Give the column the option \"field\" with the name of the property in awork.",
-            )
-        });
-    };
+    let Some(field) = &attribute.field else { return by_name(&attribute.name) };
     known
         .iter()
         .find(|c| c.source.field(resource).as_ref() == Some(field))
         .map(|c| c.source.clone())
         .or_else(|| by_name(field))
         // A property that the catalogue does not have yet.
-        .unwrap_or_else(|| Source::Field(field.split('/').map(str::to_owned).collect()))
+        .or_else(|| Some(Source::Field(field.split('/').map(str::to_owned).collect())))
 }
 
 /// The columns that a table of this resource has when it is imported.

@@ -160,8 +160,15 @@ impl ScanState {
         let used = |a: &&Attribute| scan_plan.attributes.contains(&a.number);
         for attribute in table.attributes.iter().filter(used) {
             let from = match source(table.resource, &known, attribute) {
-                Source::Parameter(parameter) => From::Parameter(parameter),
-                source => {
+                None => error::column_not_found(
+                    format!(
+                        "resource \"{}\" has no column \"{}\"",
+                        table.resource.name, attribute.name
+                    ),
+                    "Give the column the option \"field\" with the name of the property in awork.",
+                ),
+                Some(Source::Parameter(parameter)) => From::Parameter(parameter),
+                Some(source) => {
                     let kind = kind(attribute.type_oid, attribute.typmod);
                     targets.push(Target { name: attribute.name.clone(), source, kind });
                     From::Cell(targets.len() - 1)
@@ -286,7 +293,7 @@ impl ScanState {
         let name = &self.resource.parameters[parameter].name;
         let known = known(self.resource);
         let column = self.attributes.iter().find(|attribute| {
-            source(self.resource, &known, attribute) == Source::Parameter(parameter)
+            source(self.resource, &known, attribute) == Some(Source::Parameter(parameter))
         });
         let detail = format!("awork answers {} only for a given \"{name}\".", self.resource.path);
         match column {

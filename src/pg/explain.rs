@@ -57,7 +57,7 @@ fn remote_request(relation: pg_sys::Oid, plan: &ScanPlan) -> String {
         let page_size = table.page_size.unwrap_or(foreign::settings(table.server).page_size);
         target = request::page(&target, 1, page_size, order.as_deref());
     }
-    format!("GET /v{}{target}", resource.version)
+    request::shown(resource.version, &target)
 }
 
 /// # Safety

@@ -42,7 +42,7 @@ impl Relation {
             .attributes
             .iter()
             .filter_map(|attribute| match source(table.resource, &known, attribute) {
-                Source::Parameter(parameter) => {
+                Some(Source::Parameter(parameter)) => {
                     Some(KeyColumn { attribute: attribute.number, parameter })
                 }
                 _ => None,

@@ -36,17 +36,17 @@ WHERE table_name = 'time_entries' AND column_name IN ('duration', 'started_at', 
 ORDER BY column_name;
 
 -- selections
-CREATE SCHEMA some;
-IMPORT FOREIGN SCHEMA awork LIMIT TO (projects, users) FROM SERVER import INTO some;
+CREATE SCHEMA chosen;
+IMPORT FOREIGN SCHEMA awork LIMIT TO (projects, users) FROM SERVER import INTO chosen;
 SELECT foreign_table_name FROM information_schema.foreign_tables
-WHERE foreign_table_schema = 'some' ORDER BY 1;
-IMPORT FOREIGN SCHEMA absences EXCEPT (absence_regions, absence_region_details) FROM SERVER import INTO some;
+WHERE foreign_table_schema = 'chosen' ORDER BY 1;
+IMPORT FOREIGN SCHEMA absences EXCEPT (absence_regions, absence_region_details) FROM SERVER import INTO chosen;
 SELECT foreign_table_name FROM information_schema.foreign_tables
-WHERE foreign_table_schema = 'some' ORDER BY 1;
+WHERE foreign_table_schema = 'chosen' ORDER BY 1;
 
 -- tables of other wrappers get no comments of ours
-IMPORT FOREIGN SCHEMA nonsense FROM SERVER import INTO some; -- should fail
-IMPORT FOREIGN SCHEMA awork LIMIT TO (roles) FROM SERVER import INTO some OPTIONS (colour 'red'); -- should fail
+IMPORT FOREIGN SCHEMA nonsense FROM SERVER import INTO chosen; -- should fail
+IMPORT FOREIGN SCHEMA awork LIMIT TO (roles) FROM SERVER import INTO chosen OPTIONS (colour 'red'); -- should fail
 
 -- a name that needs quotes
 CREATE SERVER "Quoted ""Server""" FOREIGN DATA WRAPPER awork_fdw;
@@ -55,5 +55,5 @@ IMPORT FOREIGN SCHEMA awork LIMIT TO (time_entries) FROM SERVER "Quoted ""Server
 SELECT obj_description('"Quoted Schema".time_entries'::regclass) IS NOT NULL AS commented;
 
 SET client_min_messages = error;
-DROP SCHEMA everything, some, "Quoted Schema" CASCADE;
+DROP SCHEMA everything, chosen, "Quoted Schema" CASCADE;
 DROP SERVER import, "Quoted ""Server""" CASCADE;

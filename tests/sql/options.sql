@@ -42,6 +42,7 @@ SELECT * FROM t; -- should fail
 ALTER FOREIGN TABLE t OPTIONS (ADD resource 'projects', ADD page_size '10');
 ALTER FOREIGN TABLE t ADD COLUMN nonsense text;
 SELECT nonsense FROM t; -- should fail
+EXPLAIN (COSTS OFF) SELECT id FROM t;
 
 -- no key at all
 DROP USER MAPPING FOR CURRENT_USER SERVER s;

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, excerpt};
 use crate::pages::PageInfo;
+use crate::request::shown;
 use crate::settings::{ApiKey, Settings};
 
 /// The largest answer that is read, after decompression.
@@ -95,9 +96,10 @@ impl Client {
                 (Retry::BackOff, Some(wait)) => wait,
                 (Retry::After(wait), Some(_)) if wait <= LONGEST_WAIT => wait,
                 _ => {
-                    return Err(failure
-                        .error
-                        .detail(format!("Remote request was GET {}.", self.key.redact(target))));
+                    return Err(failure.error.detail(format!(
+                        "Remote request was {}.",
+                        self.key.redact(&shown(version, target))
+                    )));
                 }
             };
             self.counters.retries.fetch_add(1, Ordering::Relaxed);

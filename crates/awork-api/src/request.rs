@@ -43,6 +43,14 @@ pub fn page(target: &str, page: u64, page_size: u32, orderby: Option<&str>) -> S
     join(target, &query)
 }
 
+/// A request as people read it: the target, after its version where that is not 1.
+pub fn shown(version: u8, target: &str) -> String {
+    match version {
+        1 => format!("GET {target}"),
+        version => format!("GET /v{version}{target}"),
+    }
+}
+
 /// An order under which rows that are added while pages are read come last, and no two rows
 /// tie: by creation, then by id. None where the rows have neither, or the API knows no order.
 pub fn stable_order(resource: &Resource, properties: &[&str]) -> Option<String> {

@@ -326,7 +326,8 @@ fn in_context(mut error: Error, job: &Job, page: u64) -> Error {
 }
 
 fn undecodable(error: DecodeError, job: &Job, target: &str) -> Error {
-    let request = format!("Remote request was GET {target}, answered with HTTP status 200.");
+    let request = request::shown(job.resource.version, target);
+    let request = format!("Remote request was {request}, answered with HTTP status 200.");
     match error {
         DecodeError::Malformed(why) => Error::new(
             ErrorKind::BadReply,
