@@ -1,1 +1,129 @@
-//! wip
+//! A fake awork server with an invented workspace, for the demo, the tests and the benchmarks.
+//!
+//! It answers every resource of the catalogue as awork's API documentation describes, pages,
+//! filters and orders included, and it can be told to misbehave. It listens on loopback
+//! addresses only, and holds no real data.
+#![forbid(unsafe_code)]
+#![recursion_limit = "256"]
+
+mod answer;
+mod body;
+mod change;
+mod config;
+mod control;
+mod data;
+mod engine;
+mod fault;
+mod filter;
+mod limits;
+mod list;
+mod log;
+mod parents;
+mod request;
+mod routes;
+mod server;
+mod source;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+pub use change::{Change, Changed, RowName, Update};
+pub use config::{Config, Error, Identity, LargePages, RateLimit};
+pub use fault::{Action, Fault};
+pub use log::LogEntry;
+
+/// A running sandbox; it stops when dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    shared: Arc<server::Shared>,
+    runtime: Option<Runtime>,
+}
+
+impl Sandbox {
+    /// Invents the data, listens, and answers on threads of its own.
+    pub fn start(config: Config) -> Result<Sandbox, Error> {
+        if !config.listen.ip().is_loopback() {
+            return Err(Error::NotLoopback(config.listen));
+        }
+        let listener = TcpListener::bind(config.listen)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let limits = limits::Limits::new(config.rate_limit);
+        let shared = Arc::new(server::Shared {
+            engine: engine::Engine::new(config)?,
+            faults: fault::Faults::default(),
+            log: Arc::new(log::Log::new()),
+            limits,
+        });
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(4)
+            .thread_name("awork-sandbox")
+            .enable_all()
+            .build()?;
+        let listener = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        runtime.spawn(server::serve(listener, Arc::clone(&shared)));
+        Ok(Sandbox { address, shared, runtime: Some(runtime) })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base of version 1, as the server option `api_url` takes it.
+    pub fn api_url(&self) -> String {
+        format!("http://{}/api/v1", self.address)
+    }
+
+    /// The requests since the start or since the log was cleared.
+    pub fn log(&self) -> Vec<LogEntry> {
+        self.shared.log.entries()
+    }
+
+    /// Empties the log.
+    pub fn clear_log(&self) {
+        self.shared.log.clear();
+    }
+
+    /// Adds a fault; several may meet one request.
+    pub fn add_fault(&self, fault: Fault) {
+        self.shared.faults.add(fault);
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
+    }
+
+    /// Changes the data.
+    pub fn change(&self, change: &Change) -> Result<Changed, Error> {
+        self.shared.engine.change(change)
+    }
+
+    /// Every row of a resource as the API shows it to the first identity, in the order of the
+    /// list without `orderby`. The parameters are those of the path, and of the query.
+    pub fn rows(&self, resource: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
+        self.shared.engine.rows(resource, parameters)
+    }
+
+    /// Parameters of a resource under which it has rows: of its path, and required ones of the
+    /// query. None where nothing has rows.
+    pub fn parameters(&self, resource: &str) -> Option<Vec<(String, String)>> {
+        self.shared.engine.parameters(resource)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Decides whether a row satisfies a condition. Null satisfies no comparison but `ne`, and a
+//! `not` turns that around, since the server adds its null checks to each comparison.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::Habits;
+use super::check::{Predicate, Term};
+use super::node::{Cell, Node};
+use super::parse::{Literal, Operator};
+use crate::data::world::World;
+
+/// Whether the row satisfies the condition.
+pub(crate) fn holds(world: &World, node: &Node<'_>, predicate: &Predicate, habits: Habits) -> bool {
+    match predicate {
+        Predicate::Or(parts) => parts.iter().any(|part| holds(world, node, part, habits)),
+        Predicate::And(parts) => parts.iter().all(|part| holds(world, node, part, habits)),
+        Predicate::Not(inner) => !holds(world, node, inner, habits),
+        Predicate::Compare(operator, left, right) => {
+            let left = value(world, node, left, habits);
+            compares(*operator, &left, &value(world, node, right, habits), habits)
+        }
+        Predicate::In(left, items) => {
+            let left = value(world, node, left, habits);
+            items.iter().any(|item| compares(Operator::Eq, &left, &constant(item), habits))
+        }
+        Predicate::Truth(term) => value(world, node, term, habits) == Cell::Boolean(true),
+    }
+}
+
+fn compares(operator: Operator, left: &Cell<'_>, right: &Cell<'_>, habits: Habits) -> bool {
+    let negative = operator == Operator::Ne;
+    match (left == &Cell::Null, right == &Cell::Null) {
+        (true, true) => return operator == Operator::Eq,
+        (true, false) | (false, true) => return negative,
+        _ => {}
+    }
+    let Some(order) = ordering(left, right, habits) else {
+        return negative;
+    };
+    match operator {
+        Operator::Eq => order.is_eq(),
+        Operator::Ne => order.is_ne(),
+        Operator::Gt => order.is_gt(),
+        Operator::Ge => order.is_ge(),
+        Operator::Lt => order.is_lt(),
+        Operator::Le => order.is_le(),
+    }
+}
+
+fn ordering(left: &Cell<'_>, right: &Cell<'_>, habits: Habits) -> Option<Ordering> {
+    Some(match (left, right) {
+        (Cell::Boolean(a), Cell::Boolean(b)) => a.cmp(b),
+        (Cell::Whole(a), Cell::Whole(b)) => a.cmp(b),
+        (Cell::Whole(a), Cell::Number(b)) => (*a as f64).partial_cmp(b)?,
+        (Cell::Number(a), Cell::Whole(b)) => a.partial_cmp(&(*b as f64))?,
+        (Cell::Number(a), Cell::Number(b)) => a.partial_cmp(b)?,
+        (Cell::Guid(a), Cell::Guid(b)) => a.cmp(b),
+        (Cell::At(a), Cell::At(b)) => a.cmp(b),
+        (Cell::Text(a), Cell::Text(b)) => texts(a, b, habits),
+        _ => return None,
+    })
+}
+
+/// The collation: without regard to case it also ignores blanks at the end.
+pub(crate) fn texts(a: &str, b: &str, habits: Habits) -> Ordering {
+    if habits.case_sensitive {
+        return a.cmp(b);
+    }
+    fold(a.trim_end_matches(' ')).cmp(fold(b.trim_end_matches(' ')))
+}
+
+fn fold(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
+}
+
+fn constant(literal: &Literal) -> Cell<'_> {
+    match literal {
+        Literal::Null => Cell::Null,
+        Literal::Boolean(value) => Cell::Boolean(*value),
+        Literal::Whole(value) => Cell::Whole(*value),
+        Literal::Number(value) => Cell::Number(*value),
+        Literal::Text(value) => Cell::Text(Cow::Borrowed(value)),
+        Literal::Guid(value) => Cell::Guid(*value),
+        Literal::At(value) => Cell::At(*value),
+    }
+}
+
+fn value<'a>(world: &'a World, node: &Node<'a>, term: &'a Term, habits: Habits) -> Cell<'a> {
+    let found = |a: &'a Term, b: &'a Term, test: fn(&str, &str) -> bool| {
+        let (a, b) = (value(world, node, a, habits), value(world, node, b, habits));
+        match (a, b) {
+            (Cell::Text(a), Cell::Text(b)) if habits.case_sensitive => Cell::Boolean(test(&a, &b)),
+            (Cell::Text(a), Cell::Text(b)) => {
+                Cell::Boolean(test(&a.to_lowercase(), &b.to_lowercase()))
+            }
+            _ => Cell::Boolean(false),
+        }
+    };
+    match term {
+        Term::Constant(literal) => constant(literal),
+        Term::Property(path) => node.cell(world, path),
+        Term::Over { path, count, each } => {
+            let items = node.items(world, path).into_iter();
+            let matching = items
+                .filter(|item| each.as_deref().is_none_or(|each| holds(world, item, each, habits)));
+            match (count, matching.count()) {
+                (true, number) => Cell::Whole(number as i64),
+                (false, number) => Cell::Boolean(number > 0),
+            }
+        }
+        Term::StartsWith(a, b) => found(a, b, |a, b| a.starts_with(b)),
+        Term::EndsWith(a, b) => found(a, b, |a, b| a.ends_with(b)),
+        Term::SubstringOf(a, b) => found(a, b, |a, b| b.contains(a)),
+        Term::ToLower(a) => match value(world, node, a, habits) {
+            Cell::Text(text) => Cell::Text(text.to_lowercase().into()),
+            other => other,
+        },
+    }
+}

@@ -1,0 +1,268 @@
+//! Lists: filters and orders the places of the rows, remembers them for the next page, cuts
+//! the page out and renders it.
+
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError};
+
+use serde_json::Value;
+
+use crate::answer::{self, Answer};
+use crate::config::LargePages;
+use crate::data::entry_json::Shape;
+use crate::data::world::World;
+use crate::engine::{Engine, Request};
+use crate::fault::Action;
+use crate::filter::{self, Node, Order};
+use crate::routes::Route;
+use crate::source::{self, Asked, Found, Kind, Listing};
+
+/// How many lists are remembered in their filtered order.
+const REMEMBERED: usize = 24;
+/// The largest page that the service gives.
+const LARGEST_PAGE: usize = 1000;
+
+impl Engine {
+    /// Answers with a page of a list, or with all of a list that has no pages.
+    pub(crate) fn list(
+        &self,
+        world: &World,
+        request: Request<'_>,
+        route: &Route,
+        asked: Asked<'_>,
+    ) -> Answer {
+        let paged = route.resource.paged;
+        let honours = paged || self.config.filter_undeclared;
+        let parameter = |name| request.query.get(name).filter(|text| honours && !text.is_empty());
+        let (filter, order) = (parameter("filterby"), parameter("orderby"));
+        let refuses = |fault: &Action| {
+            (*fault == Action::RefuseFilter && filter.is_some())
+                || (*fault == Action::RefuseOrder && order.is_some())
+        };
+        if request.faults.iter().any(refuses) {
+            return Answer::refused("refused on request");
+        }
+        let page = match self.page(request, paged) {
+            Ok(page) => page,
+            Err(answer) => return answer,
+        };
+        let selection = request.query.selection();
+        let name = (asked.me, request.version, request.path, &selection);
+        let key = format!("{name:?}");
+        let listing = match self.remembered(&key) {
+            Some(listing) => listing,
+            None => {
+                let mut listing = match source::find(world, asked) {
+                    Found::List(listing) => listing,
+                    Found::Lacks(name) => return Answer::lacks(name),
+                    _ => return Answer::error(404, "not-found", "There is no such row."),
+                };
+                if let Err(refusal) = self.arrange(world, asked, filter, order, &mut listing) {
+                    return Answer::refused(refusal.0);
+                }
+                self.remember(key, listing)
+            }
+        };
+        let Some(page) = page else {
+            return self.render(world, request, &listing, &listing.places);
+        };
+        let rows = &listing.places;
+        let from = (page.served - 1).saturating_mul(page.size).min(rows.len());
+        let to = from.saturating_add(page.size).min(rows.len());
+        let dropped = request.faults.iter().map(|fault| match fault {
+            Action::DropRows { rows } => *rows,
+            _ => 0,
+        });
+        let to = to.saturating_sub(dropped.sum()).max(from);
+        let mut answer = self.render(world, request, &listing, &rows[from..to]);
+        let mut total = Some(rows.len() as i64);
+        for fault in request.faults {
+            if let Action::Totals { total: instead } = fault {
+                total = *instead;
+            }
+        }
+        if let Some(total) = total {
+            answer.headers.extend([
+                ("aw-page", page.asked.to_string()),
+                ("aw-pagesize", page.size.to_string()),
+                ("aw-items", (to - from).to_string()),
+                ("aw-totalitems", total.to_string()),
+            ]);
+        }
+        answer
+    }
+
+    fn page(&self, request: Request<'_>, paged: bool) -> Result<Option<Page>, Answer> {
+        if !paged {
+            return Ok(None);
+        }
+        let read = |name: &'static str, default: usize| match request.query.get(name) {
+            None | Some("") => Ok(default),
+            Some(text) => match text.parse::<usize>() {
+                Ok(number) if number > 0 => Ok(number),
+                _ => Err(Answer::error(400, "invalid-request", "The page is no number.")),
+            },
+        };
+        let asked = read("page", 1)?;
+        let mut size = read("pagesize", self.config.default_page_size)?;
+        if size > LARGEST_PAGE {
+            if self.config.large_pages == LargePages::Refuse {
+                return Err(Answer::error(400, "invalid-request", "The page is too large."));
+            }
+            size = LARGEST_PAGE;
+        }
+        let mut served = asked;
+        for fault in request.faults {
+            match fault {
+                Action::RepeatPage { page } => served = (*page).max(1),
+                Action::PageSize { rows } => size = (*rows).max(1),
+                _ => {}
+            }
+        }
+        Ok(Some(Page { asked, served, size }))
+    }
+
+    fn remembered(&self, key: &str) -> Option<Arc<Listing>> {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = lists.iter().position(|(k, _)| k == key)?;
+        let found = lists.remove(place);
+        let listing = Arc::clone(&found.1);
+        lists.push(found);
+        Some(listing)
+    }
+
+    fn remember(&self, key: String, listing: Listing) -> Arc<Listing> {
+        let listing = Arc::new(listing);
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        if lists.len() == REMEMBERED {
+            lists.remove(0);
+        }
+        lists.push((key, Arc::clone(&listing)));
+        listing
+    }
+
+    /// Filters and orders.
+    fn arrange(
+        &self,
+        world: &World,
+        asked: Asked<'_>,
+        filter: Option<&str>,
+        order: Option<&str>,
+        listing: &mut Listing,
+    ) -> Result<(), filter::Refusal> {
+        let habits = self.habits();
+        let Listing { kind, places } = listing;
+        if let Some(text) = filter {
+            let moment = filter::moment(world.now, world.id("users", asked.me));
+            let expression = filter::parse(text, moment)?;
+            let predicate = filter::check(world.catalogue, asked.model, &expression, habits)?;
+            places.retain(|place| {
+                node(world, kind, *place)
+                    .is_some_and(|node| filter::holds(world, &node, &predicate, habits))
+            });
+        }
+        if let Some(text) = order {
+            let order = Order::parse(world.catalogue, asked.model, text)?;
+            let mut keyed: Vec<(u32, Vec<_>)> = places
+                .iter()
+                .filter_map(|place| {
+                    let node = node(world, kind, *place)?;
+                    let cells = order.0.iter().map(|(path, _)| node.cell(world, path));
+                    Some((*place, cells.collect()))
+                })
+                .collect();
+            keyed.sort_by(|(_, a), (_, b)| filter::compare(&order, a, b, habits));
+            *places = keyed.into_iter().map(|(place, _)| place).collect();
+        }
+        Ok(())
+    }
+
+    fn render(
+        &self,
+        world: &World,
+        request: Request<'_>,
+        listing: &Listing,
+        places: &[u32],
+    ) -> Answer {
+        let changes = |fault: &Action| {
+            matches!(fault, Action::SetProperties { .. } | Action::WithoutProperties { .. })
+        };
+        if request.faults.iter().any(changes) {
+            let rows = places.iter().enumerate().filter_map(|(i, place)| {
+                let mut row = row(world, &listing.kind, *place)?;
+                answer::tamper(&mut row, i, request.faults);
+                Some(row)
+            });
+            return Answer::rows(
+                Value::Array(rows.collect()).to_string().into_bytes(),
+                places.len(),
+            );
+        }
+        let mut out = Vec::with_capacity(places.len() * 1900 + 2);
+        out.push(b'[');
+        for (i, place) in places.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            write(world, &listing.kind, *place, &mut out);
+        }
+        out.push(b']');
+        Answer::rows(out, places.len())
+    }
+}
+
+/// Which page is meant.
+struct Page {
+    asked: usize,
+    served: usize,
+    size: usize,
+}
+
+/// A row that is kept as JSON.
+pub(crate) fn stored<'a>(world: &'a World, kind: &'a Kind, place: u32) -> Option<&'a Value> {
+    match kind {
+        Kind::Table(table) => world.table(table).rows.get(place as usize),
+        Kind::Made(rows) => rows.get(place as usize),
+        Kind::Tasks | Kind::Entries(_) => None,
+    }
+}
+
+/// A row for the filter.
+fn node<'a>(world: &'a World, kind: &'a Kind, place: u32) -> Option<Node<'a>> {
+    match kind {
+        Kind::Entries(shape) => {
+            world.entries.rows.get(place as usize).map(|entry| Node::Entry(entry, *shape))
+        }
+        Kind::Tasks => Some(Node::Task(place as usize)),
+        _ => stored(world, kind, place).map(|row| Node::Json(Cow::Borrowed(row))),
+    }
+}
+
+/// A row as the API shows it.
+pub(crate) fn row(world: &World, kind: &Kind, place: u32) -> Option<Value> {
+    match kind {
+        Kind::Entries(shape) => {
+            world.entries.rows.get(place as usize).map(|entry| world.entry_in(entry, *shape))
+        }
+        Kind::Tasks => {
+            (place < world.tasks.rows.len() as u32).then(|| world.task_row(place as usize))
+        }
+        _ => stored(world, kind, place).cloned(),
+    }
+}
+
+/// Appends a row as JSON.
+fn write(world: &World, kind: &Kind, place: u32, out: &mut Vec<u8>) {
+    match kind {
+        Kind::Entries(Shape::Full) => match world.entries.rows.get(place as usize) {
+            Some(entry) => world.write_entry(entry, out),
+            None => out.extend_from_slice(b"null"),
+        },
+        _ => {
+            let row = match stored(world, kind, place) {
+                Some(row) => serde_json::to_vec(row),
+                None => serde_json::to_vec(&row(world, kind, place)),
+            };
+            out.extend_from_slice(&row.unwrap_or_default());
+        }
+    }
+}

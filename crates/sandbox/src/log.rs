@@ -1,0 +1,137 @@
+//! What was asked and how it went, for tests to read. Keys are never kept.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+/// How many requests are remembered.
+const KEPT: usize = 200_000;
+
+/// A request to the API.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogEntry {
+    /// Counted from the start of the sandbox.
+    pub number: u64,
+    /// The connection it came on, counted alike.
+    pub connection: u64,
+    /// `GET` mostly.
+    pub method: String,
+    /// The path with the version: `/api/v1/projects`.
+    pub path: String,
+    /// The decoded parameters in their order.
+    pub query: Vec<(String, String)>,
+    /// Whether there was an `Authorization` header.
+    pub authorization: bool,
+    /// Whose key it was, if anyone's.
+    pub identity: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The answer's status; none if none was given.
+    pub status: Option<u16>,
+    /// The rows of the answer, where it has rows.
+    pub rows: Option<usize>,
+    /// The bytes of the body that were handed over.
+    pub bytes: u64,
+    /// Milliseconds since the sandbox started.
+    pub started: f64,
+    /// Milliseconds since the sandbox started; none while it goes on.
+    pub finished: Option<f64>,
+    /// Whether the client went away before it had everything.
+    pub gone: bool,
+    /// Why a filter or order was refused.
+    pub refusal: Option<String>,
+}
+
+impl LogEntry {
+    /// The value of a parameter, whatever its name's case.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// The log of a sandbox.
+#[derive(Debug)]
+pub(crate) struct Log {
+    start: Instant,
+    entries: Mutex<(u64, VecDeque<LogEntry>)>,
+}
+
+impl Log {
+    pub(crate) fn new() -> Log {
+        Log { start: Instant::now(), entries: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, VecDeque<LogEntry>)> {
+        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn clock(&self) -> f64 {
+        self.start.elapsed().as_secs_f64() * 1000.0
+    }
+
+    pub(crate) fn entries(&self) -> Vec<LogEntry> {
+        self.lock().1.iter().cloned().collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().1.clear();
+    }
+
+    /// Notes the beginning of a request.
+    pub(crate) fn open(self: &Arc<Log>, mut entry: LogEntry) -> Open {
+        let mut entries = self.lock();
+        let number = entries.0;
+        entries.0 += 1;
+        entry.number = number;
+        entry.started = self.clock();
+        if entries.1.len() == KEPT {
+            entries.1.pop_front();
+        }
+        entries.1.push_back(entry);
+        Open { log: Arc::clone(self), number, bytes: 0, complete: false }
+    }
+}
+
+/// A request that goes on; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Open {
+    log: Arc<Log>,
+    number: u64,
+    bytes: u64,
+    complete: bool,
+}
+
+impl Open {
+    /// Changes the entry, unless it was cleared away.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut LogEntry)) {
+        let mut entries = self.log.lock();
+        let first = entries.1.front().map_or(0, |entry| entry.number);
+        let place = self.number.checked_sub(first).map(|n| n as usize);
+        if let Some(entry) = place.and_then(|place| entries.1.get_mut(place)) {
+            change(entry);
+        }
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let now = self.log.clock();
+        self.note(|entry| {
+            entry.bytes = self.bytes;
+            entry.finished = Some(now);
+            entry.gone = !self.complete;
+        });
+    }
+}

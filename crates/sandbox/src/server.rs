@@ -1,0 +1,217 @@
+//! Connections: reads requests, asks the engine, lets the faults and limits have their way,
+//! sends the answer and keeps the log.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::answer::Answer;
+use crate::body::{Flow, Step};
+use crate::config::Identity;
+use crate::control;
+use crate::engine::{self, Engine};
+use crate::fault::{Action, Faults};
+use crate::limits::Limits;
+use crate::log::{Log, LogEntry, Open};
+use crate::request::Query;
+
+/// Bodies below this are sent as they are.
+const WORTH_COMPRESSING: usize = 512;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) faults: Faults,
+    pub(crate) log: Arc<Log>,
+    pub(crate) limits: Limits,
+}
+
+/// Accepts connections for as long as the runtime lives.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let connections = AtomicU64::new(0);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely; the next attempt may fare better.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let number = connections.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let service = service_fn(|request| handle(&shared, number, request));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service);
+            // A client that goes away is its own business; the log has it.
+            connection.await.ok();
+        });
+    }
+}
+
+async fn handle(
+    shared: &Arc<Shared>,
+    connection: u64,
+    request: Request<Incoming>,
+) -> Result<Response<Flow>, Infallible> {
+    let path = percent_encoding::percent_decode_str(request.uri().path());
+    let path = path.decode_utf8_lossy().into_owned();
+    if let Some(control) = path.strip_prefix("/_sandbox/") {
+        return Ok(control::answer(shared, control, request).await);
+    }
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let identity = identity(&shared.engine, request.headers());
+    let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+    let open = shared.log.open(LogEntry {
+        connection,
+        method: request.method().to_string(),
+        path: path.clone(),
+        query: query.pairs().to_vec(),
+        authorization: request.headers().contains_key(header::AUTHORIZATION),
+        identity: identity.map(|identity| identity.name.clone()),
+        user_agent: text(header::USER_AGENT).map(str::to_owned),
+        ..LogEntry::default()
+    });
+    let joined: Vec<String> = query.pairs().iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let faults = shared.faults.meet(&path, &joined.join("&"));
+    let mut wait = shared.engine.config.latency;
+    for fault in &faults {
+        match fault {
+            Action::Latency { ms } => wait += Duration::from_millis(*ms),
+            Action::Hang => std::future::pending().await,
+            _ => {}
+        }
+    }
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    let internal = request.headers().contains_key("aw-internal-request");
+    let reads = request.method() == hyper::Method::GET;
+    let allowance = shared.limits.ask();
+    let instead = faults.iter().find_map(Answer::instead);
+    let mut answer = match instead {
+        Some(answer) => answer,
+        None if allowance.refused => {
+            Answer::error(429, "too-many-requests", "The rate limit is exceeded.")
+        }
+        None => tokio::task::block_in_place(|| {
+            answer(shared, &path, &query, identity, &faults, internal, reads)
+        }),
+    };
+    answer.headers.extend(allowance.headers);
+    let gzip = shared.engine.config.gzip
+        && text(header::ACCEPT_ENCODING).is_some_and(|accepts| accepts.contains("gzip"));
+    Ok(respond(shared, answer, &faults, gzip, open))
+}
+
+/// Whose key came with the request.
+fn identity<'a>(engine: &'a Engine, headers: &HeaderMap) -> Option<&'a Identity> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    let known = |identity: &&Identity| identity.key == key.trim();
+    scheme.eq_ignore_ascii_case("bearer").then(|| engine.config.identities.iter().find(known))?
+}
+
+fn answer(
+    shared: &Shared,
+    path: &str,
+    query: &Query,
+    identity: Option<&Identity>,
+    faults: &[Action],
+    internal: bool,
+    reads: bool,
+) -> Answer {
+    let below = [(1, "/api/v1"), (2, "/api/v2")];
+    let below = below.into_iter().find_map(|(version, base)| {
+        let rest = path.strip_prefix(base)?;
+        rest.starts_with('/').then_some((version, rest))
+    });
+    let Some((version, path)) = below else { return Answer::no_route() };
+    let Some(identity) = identity else {
+        return Answer::no_key(&json!({"message": "Unauthorized"}));
+    };
+    if !reads {
+        return Answer::error(400, "invalid-operation", "The sandbox only reads.");
+    }
+    let request = engine::Request { version, path, query, identity, faults, internal };
+    shared.engine.answer(request)
+}
+
+/// Turns an answer into a response.
+fn respond(
+    shared: &Shared,
+    mut answer: Answer,
+    faults: &[Action],
+    gzip: bool,
+    open: Open,
+) -> Response<Flow> {
+    let mut response = Response::builder().status(answer.status);
+    if gzip && answer.body.len() >= WORTH_COMPRESSING {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let packed = encoder.write_all(&answer.body).and_then(|()| encoder.finish());
+        if let Ok(packed) = packed {
+            answer.body = packed;
+            response = response.header(header::CONTENT_ENCODING, "gzip");
+        }
+    }
+    for (name, value) in &answer.headers {
+        response = response.header(*name, value);
+    }
+    if answer.status != 204 {
+        response = response.header(header::CONTENT_TYPE, &answer.content_type);
+    }
+    response = response.header(header::CACHE_CONTROL, "no-cache");
+    open.note(|entry| {
+        entry.status = Some(answer.status);
+        entry.rows = answer.rows;
+        entry.refusal = answer.refusal;
+    });
+    let body = Bytes::from(answer.body);
+    let size = body.len();
+    let mut length = (!shared.engine.config.chunked || answer.status == 204).then_some(size as u64);
+    let mut steps = if body.is_empty() { Vec::new() } else { vec![Step::Data(body.clone())] };
+    let halves = |after: Option<usize>| {
+        let at = after.unwrap_or(size / 2).min(size);
+        (Step::Data(body.slice(..at)), Step::Data(body.slice(at..)))
+    };
+    for fault in faults {
+        match fault {
+            Action::SlowBody { after, ms } => {
+                let (first, rest) = halves(*after);
+                steps = vec![first, Step::Pause(Duration::from_millis(*ms)), rest];
+            }
+            Action::CutBody { after } => {
+                let (first, _) = halves(*after);
+                // Without the pause the headers would be lost together with the body.
+                steps = vec![first, Step::Pause(Duration::from_millis(5)), Step::Cut];
+            }
+            Action::HugeBody { mib } => {
+                let filler = Bytes::from(vec![b' '; 1024 * 1024]);
+                steps = vec![Step::Data(Bytes::from_static(b"[")), Step::Repeat(filler, *mib)];
+                length = None;
+            }
+            _ => {}
+        }
+    }
+    match response.body(Flow::logged(steps, length, open)) {
+        Ok(response) => response,
+        Err(_) => Response::new(Flow::plain(Bytes::from_static(b"a fault has invalid headers"))),
+    }
+}

@@ -1,0 +1,56 @@
+//! Sums over many rows are right, and the backend holds no more than some pages of them.
+
+use awork_sandbox::Config;
+use system_tests::{Workspace, backend_memory};
+
+fn full_scan(name: &str, scale: usize, limit_mib: u64) {
+    let Some(mut w) = Workspace::imported(name, Config { scale, ..Config::default() }) else {
+        return;
+    };
+    let expected: i64 = w
+        .sandbox
+        .rows("time_entries", &[])
+        .iter()
+        .map(|row| row["duration"].as_i64().unwrap_or(0))
+        .sum();
+    let before = backend_memory(&mut w.client, "VmRSS");
+    let row = w.client.query_one("SELECT count(*), sum(duration) FROM time_entries", &[]).unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (scale as i64, expected));
+    let peak = backend_memory(&mut w.client, "VmHWM").saturating_sub(before);
+    println!("{scale} rows: the backend grew by {} MiB at its peak", peak / 1024);
+    assert!(peak < limit_mib * 1024, "the backend grew by {peak} kB");
+
+    // All columns, which is the most that a row can need.
+    let row = w.client.query_one("SELECT count(t) FROM time_entries t", &[]);
+    assert_eq!(row.unwrap().get::<_, i64>(0), scale as i64);
+    let peak = backend_memory(&mut w.client, "VmHWM").saturating_sub(before);
+    println!("{scale} rows, all columns: the backend grew by {} MiB at its peak", peak / 1024);
+    assert!(peak < 2 * limit_mib * 1024, "the backend grew by {peak} kB");
+}
+
+#[test]
+fn a_hundred_thousand_rows() {
+    full_scan("memory_100k", 100_000, 64);
+}
+
+#[test]
+fn a_million_rows() {
+    full_scan("memory_1m", 1_000_000, 96);
+}
+
+#[test]
+fn failures_leave_nothing_behind() {
+    let config = Config { scale: 2_000, ..Config::default() };
+    let Some(mut w) = Workspace::imported("memory_failures", config) else { return };
+    let fail = |w: &mut Workspace, times: usize| {
+        for _ in 0..times {
+            // Fails in the middle of the rows, with requests under way.
+            w.client.query("SELECT 1 / (duration - duration) FROM time_entries", &[]).unwrap_err();
+        }
+    };
+    fail(&mut w, 50);
+    let before = backend_memory(&mut w.client, "VmRSS");
+    fail(&mut w, 300);
+    let grown = backend_memory(&mut w.client, "VmRSS").saturating_sub(before);
+    assert!(grown < 8 * 1024, "300 failing statements grew the backend by {grown} kB");
+}

@@ -1,0 +1,66 @@
+//! What is sent for a query: no more than it takes, and what a good client sends.
+
+use awork_sandbox::{Config, RateLimit};
+use system_tests::Workspace;
+
+#[test]
+fn planning_and_explaining_send_nothing() {
+    let config = Config { scale: 100, ..Config::default() };
+    let Some(mut w) = Workspace::imported("requests_none", config) else { return };
+    w.client
+        .batch_execute("EXPLAIN (VERBOSE) SELECT * FROM projects; PREPARE q AS SELECT * FROM users")
+        .unwrap();
+    w.client.batch_execute("SELECT * FROM project_members WHERE project_id = NULL").unwrap();
+    w.client.batch_execute("SELECT * FROM projects LIMIT 0").unwrap();
+    assert!(w.sandbox.log().is_empty(), "{:?}", w.sandbox.log());
+}
+
+#[test]
+fn lists_without_paging_are_fetched_once_and_without_parameters() {
+    let config = Config { scale: 100, ..Config::default() };
+    let Some(mut w) = Workspace::imported("requests_once", config) else { return };
+    w.client.query("SELECT * FROM custom_field_definitions", &[]).unwrap();
+    let log = w.sandbox.log();
+    assert_eq!(log.len(), 1);
+    assert!(log[0].query.is_empty(), "{:?}", log[0]);
+}
+
+#[test]
+fn pages_are_asked_for_once_each_with_a_key_and_a_name() {
+    let config = Config { scale: 3_500, ..Config::default() };
+    let Some(mut w) = Workspace::imported("requests_pages", config) else { return };
+    w.client.query("SELECT * FROM time_entries", &[]).unwrap();
+    let log = w.sandbox.log();
+    let mut pages: Vec<_> = log.iter().filter_map(|e| e.parameter("page")).collect();
+    pages.sort_unstable();
+    assert_eq!(pages, ["1", "2", "3", "4"]);
+    for entry in &log {
+        assert!(
+            entry.authorization
+                && entry.user_agent.as_deref().unwrap_or("").starts_with("awork_fdw/")
+        );
+        assert_eq!(entry.parameter("pageSize"), Some("1000"));
+        assert_eq!(entry.parameter("orderby"), Some("createdOn asc,id asc"));
+    }
+    let connections: std::collections::HashSet<_> = log.iter().map(|e| e.connection).collect();
+    assert!(connections.len() <= 4, "{} connections for 4 requests", connections.len());
+
+    // The connections live as long as the session.
+    w.sandbox.clear_log();
+    w.client.query("SELECT * FROM time_entries", &[]).unwrap();
+    assert!(w.sandbox.log().iter().all(|e| connections.contains(&e.connection)));
+}
+
+#[test]
+fn a_rate_limit_slows_a_scan_down_but_does_not_fail_it() {
+    let rate_limit = Some(RateLimit { per_second: 5, per_minute: 1000, retry_after: false });
+    let config = Config { scale: 1_500, rate_limit, ..Config::default() };
+    let Some(mut w) = Workspace::imported("requests_limited", config) else { return };
+    w.client
+        .batch_execute(
+            "ALTER SERVER requests_limited OPTIONS (ADD page_size '100', SET max_retries '10')",
+        )
+        .unwrap();
+    let rows: i64 = w.client.query_one("SELECT count(*) FROM time_entries", &[]).unwrap().get(0);
+    assert_eq!(rows, 1_500);
+}
