@@ -5,6 +5,8 @@
 # neither the system's PostgreSQL nor its cluster is touched, and no root is needed for it.
 
 PGRX_VERSION=0.18.1
+# The postgres user reads what is built and copied.
+umask 022
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=""
 sandbox_pid=""
@@ -28,8 +30,16 @@ find_postgresql() {
 
 # Whether clang's library is there, which bindgen loads.
 has_libclang() {
-    [ -n "${LIBCLANG_PATH:-}" ] || ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* \
-        /usr/lib64/libclang*.so* >/dev/null 2>&1
+    [ -n "${LIBCLANG_PATH:-}" ] && return
+    local pattern
+    for pattern in '/usr/lib/llvm-*/lib/libclang*.so*' '/usr/lib/*/libclang*.so*' '/usr/lib64/libclang*.so*'; do
+        compgen -G "$pattern" >/dev/null && return
+    done
+    return 1
+}
+
+has_cargo_pgrx() {
+    cargo pgrx --version 2>/dev/null | grep -qx "cargo-pgrx $PGRX_VERSION"
 }
 
 # Installs what is missing, or says what to install.
@@ -38,6 +48,11 @@ set_up() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     has_libclang || missing+=(libclang-dev)
+    if ! has_cargo_pgrx; then
+        # cargo-pgrx itself is built with OpenSSL.
+        command -v pkg-config >/dev/null || missing+=(pkg-config)
+        [ -f /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
+    fi
     if ! find_postgresql; then
         missing+=(postgresql postgresql-server-dev-all)
     fi
@@ -45,12 +60,16 @@ set_up() {
         if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
             say "installing ${missing[*]}"
             # Debian's package would start a cluster, which nothing here wants.
-            if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-                mkdir -p /etc/postgresql-common
-                echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+            local no_cluster=/etc/postgresql-common/createcluster.conf
+            if [ -e "$no_cluster" ]; then no_cluster=""; else
+                mkdir -p "${no_cluster%/*}"
+                echo 'create_main_cluster = false' >"$no_cluster"
             fi
             apt-get update -qq
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Options::=--force-confold \
+                "${missing[@]}" >/dev/null
+            # The choice is not ours for clusters to come.
+            [ -z "$no_cluster" ] || sed -i '/^create_main_cluster = false$/d' "$no_cluster"
         elif command -v apt-get >/dev/null; then
             die "these packages are missing: run  sudo apt-get install ${missing[*]}"
         else
@@ -64,7 +83,7 @@ set_up() {
     export PGRX_HOME=${CARGO_TARGET_DIR:-$repository/target}/pgrx
     mkdir -p "$PGRX_HOME"
     printf '[configs]\npg%s = "%s"\n' "$pg_major" "$PG_CONFIG" >"$PGRX_HOME/config.toml"
-    if ! cargo pgrx --version 2>/dev/null | grep -qx "cargo-pgrx $PGRX_VERSION"; then
+    if ! has_cargo_pgrx; then
         say "installing cargo-pgrx $PGRX_VERSION (some minutes)"
         cargo install --quiet --locked cargo-pgrx --version "$PGRX_VERSION"
     fi

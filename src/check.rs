@@ -92,8 +92,10 @@ fn awork_fdw_check(
             )
         }
         Err(error) => {
-            let message = [Some(error.message), error.hint].into_iter().flatten();
-            let message = message.collect::<Vec<_>>().join(". ");
+            let (message, hint) = (error.message, error.hint);
+            let message = [vec![message], error.detail, hint.into_iter().collect()].concat();
+            let message = message.iter().map(|part| part.trim_end_matches('.')).collect::<Vec<_>>();
+            let message = message.join(". ");
             (false, None, None, None, None, None, None, message)
         }
     };

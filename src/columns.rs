@@ -12,6 +12,8 @@ pub(crate) struct Attribute {
     pub(crate) number: i16,
     pub(crate) name: String,
     pub(crate) type_oid: pg_sys::Oid,
+    /// The type itself, or what a domain is over.
+    pub(crate) base_type: pg_sys::Oid,
     pub(crate) typmod: i32,
     pub(crate) field: Option<String>,
 }
@@ -44,10 +46,14 @@ pub(crate) fn required_keys(resource: &Resource) -> impl Iterator<Item = usize> 
     parameters.filter(|(_, p)| p.required || p.location == Location::Path).map(|(i, _)| i)
 }
 
-/// How a value of this PostgreSQL type is decoded. Types that are not listed get the text of
-/// the value, which their input function reads.
-pub(crate) fn kind(type_oid: pg_sys::Oid, typmod: i32) -> Kind {
-    match type_oid {
+/// How a value for this column is decoded. Types that are not listed get the text of the
+/// value, which their input function reads.
+pub(crate) fn kind(attribute: &Attribute) -> Kind {
+    // An instant without a zone is UTC, which an input function would not know.
+    if attribute.base_type == pg_sys::TIMESTAMPTZOID {
+        return Kind::Instant;
+    }
+    match attribute.type_oid {
         pg_sys::BOOLOID => Kind::Bool,
         pg_sys::INT2OID => Kind::Int { bits: 16 },
         pg_sys::INT4OID => Kind::Int { bits: 32 },
@@ -57,10 +63,18 @@ pub(crate) fn kind(type_oid: pg_sys::Oid, typmod: i32) -> Kind {
         pg_sys::UUIDOID => Kind::Uuid,
         pg_sys::JSONOID | pg_sys::JSONBOID => Kind::Json,
         // A precision rounds, which the input function knows how to do.
-        pg_sys::TIMESTAMPTZOID if typmod < 0 => Kind::Instant,
-        pg_sys::TIMESTAMPOID if typmod < 0 => Kind::LocalTimestamp,
-        pg_sys::TIMEOID if typmod < 0 => Kind::TimeOfDay,
+        pg_sys::TIMESTAMPOID if attribute.typmod < 0 => Kind::LocalTimestamp,
+        pg_sys::TIMEOID if attribute.typmod < 0 => Kind::TimeOfDay,
         pg_sys::DATEOID => Kind::Date,
         _ => Kind::Text,
+    }
+}
+
+/// The only kind that a source has values of, where it is worked out and not read.
+pub(crate) fn only_kind(source: &Source) -> Option<Kind> {
+    match source {
+        Source::InstantOf { .. } => Some(Kind::Instant),
+        Source::SetWithout { .. } => Some(Kind::Bool),
+        Source::Field(_) | Source::Parameter(_) => None,
     }
 }

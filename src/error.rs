@@ -25,9 +25,7 @@ pub(crate) fn raise(error: Error) -> ! {
         ErrorKind::BadValue => PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE,
         ErrorKind::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
     };
-    let mut detail = error.detail;
-    let mut hint = error.hint;
-    report(PgLogLevel::ERROR, code, error.message, detail.drain(..), hint.take())
+    report(PgLogLevel::ERROR, code, error.message, error.detail, error.hint)
 }
 
 /// An option that the context does not have.
@@ -80,10 +78,23 @@ pub(crate) fn unbound_key(message: String, detail: String, hint: String) -> ! {
     report(PgLogLevel::ERROR, code, message, Some(detail), Some(hint))
 }
 
+/// A column whose type cannot show what it stands for.
+pub(crate) fn wrong_type(message: String, hint: String) -> ! {
+    let code = PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE;
+    report(PgLogLevel::ERROR, code, message, None, Some(hint))
+}
+
 /// A value that PostgreSQL's own input function refused.
 pub(crate) fn unconvertible(message: String, detail: Vec<String>) -> ! {
     let code = PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE;
     report(PgLogLevel::ERROR, code, message, detail, None)
+}
+
+/// Whether an error is about a value and not about the server or the statement: the classes
+/// 22 (data exception) and 23 (a domain's constraint).
+pub(crate) fn is_of_value(code: PgSqlErrorCode) -> bool {
+    let digit = |place: u32| ((code as u32 >> (6 * place)) & 0x3f) + u32::from(b'0');
+    digit(0) == u32::from(b'2') && [u32::from(b'2'), u32::from(b'3')].contains(&digit(1))
 }
 
 /// A secret where every role can read it.

@@ -53,12 +53,14 @@ fn create_table(resource: &Resource, server: &str) -> String {
     let columns: Vec<String> = known(resource)
         .into_iter()
         .map(|column| {
-            let mut line = format!("  {} {}", quote_identifier(&column.name), column.ty.sql());
             // The option keeps the column's meaning when the column is renamed.
-            if let Some(field) = column.source.field(resource) {
-                line += &format!(" OPTIONS (field {})", quote_literal(field));
-            }
-            line
+            let field = column.source.field(resource).unwrap_or_else(|| column.name.clone());
+            format!(
+                "  {} {} OPTIONS (field {})",
+                quote_identifier(&column.name),
+                column.ty.sql(),
+                quote_literal(field)
+            )
         })
         .collect();
     format!(

@@ -4,16 +4,14 @@
 use std::ffi::{CString, c_char};
 use std::panic::AssertUnwindSafe;
 
-use awork_api::rows::{Batch, Cell};
-use jiff::{SignedDuration, Timestamp};
+use awork_api::error::{Error, ErrorKind, excerpt};
+use awork_api::rows::{Batch, Cell, time};
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, PgTryBuilder, set_varsize_4b};
 
 use crate::columns::Attribute;
 use crate::error;
-
-/// 2000-01-01 00:00 UTC in Unix seconds.
-const EPOCH: i64 = 946_684_800;
 
 /// How the values of one column become datums.
 pub(super) struct Converter {
@@ -31,6 +29,8 @@ struct Input {
 }
 
 impl Converter {
+    /// The converter for a column. What it needs to know of the type is looked up now, into the
+    /// current memory context, which must live as long as the converter.
     pub(super) fn new(table: &str, attribute: &Attribute) -> Self {
         let direct = match attribute.type_oid {
             pg_sys::BOOLOID
@@ -49,78 +49,93 @@ impl Converter {
             type_oid: attribute.type_oid,
             column: attribute.name.clone(),
             table: table.to_owned(),
-            input: (!direct).then(|| Input::new(attribute)),
+            input: (!direct).then(|| Input::new(attribute.type_oid, attribute.typmod)),
         }
     }
 
-    /// The datum of a cell, made in the current memory context; none for null.
-    pub(super) fn datum(&mut self, batch: &Batch, cell: Cell) -> Option<pg_sys::Datum> {
-        Some(match cell {
-            Cell::Null => return None,
-            Cell::Bool(value) => value.into(),
-            Cell::Int(value) => match self.type_oid {
-                pg_sys::INT2OID => (value as i16).into(),
-                pg_sys::INT4OID => (value as i32).into(),
-                _ => value.into(),
-            },
-            Cell::Float(value) => match self.type_oid {
-                pg_sys::FLOAT4OID => (value as f32).into_datum()?,
-                _ => value.into_datum()?,
-            },
-            Cell::Uuid(bytes) => uuid(bytes),
-            Cell::Timestamp(value) | Cell::Time(value) => value.into(),
-            Cell::Date(value) => value.into(),
-            Cell::Text(span) => match &mut self.input {
-                None => varlena(batch.text(span)),
-                Some(_) => self.read(batch.text(span)),
-            },
+    /// The datum of a cell of a row, made in the current memory context; none for null.
+    pub(super) fn datum(&mut self, batch: &Batch, row: usize, cell: Cell) -> Option<pg_sys::Datum> {
+        if let Some(input) = &mut self.input {
+            let instant;
+            let text = match cell {
+                Cell::Null => return None,
+                Cell::Text(span) => batch.text(span),
+                Cell::Timestamp(value) => {
+                    instant = time::show_timestamp(value)? + "Z";
+                    &instant
+                }
+                _ => self.mismatch(cell),
+            };
+            return Some(input.read(text, &self.table, &self.column, batch.ids()[row]));
+        }
+        Some(match (cell, self.type_oid) {
+            (Cell::Null, _) => return None,
+            (Cell::Bool(value), pg_sys::BOOLOID) => value.into(),
+            (Cell::Int(value), pg_sys::INT2OID) => (value as i16).into(),
+            (Cell::Int(value), pg_sys::INT4OID) => (value as i32).into(),
+            (Cell::Int(value), pg_sys::INT8OID) => value.into(),
+            (Cell::Float(value), pg_sys::FLOAT4OID) => (value as f32).into_datum()?,
+            (Cell::Float(value), pg_sys::FLOAT8OID) => value.into_datum()?,
+            (Cell::Uuid(bytes), pg_sys::UUIDOID) => uuid(bytes),
+            (Cell::Timestamp(value), pg_sys::TIMESTAMPTZOID | pg_sys::TIMESTAMPOID) => value.into(),
+            (Cell::Time(value), pg_sys::TIMEOID) => value.into(),
+            (Cell::Date(value), pg_sys::DATEOID) => value.into(),
+            (Cell::Text(span), pg_sys::TEXTOID) => varlena(batch.text(span)),
+            _ => self.mismatch(cell),
         })
     }
 
-    /// The datum of a text, read as SQL would read it.
-    pub(super) fn read(&mut self, text: &str) -> pg_sys::Datum {
-        let Self { column, table, .. } = self;
-        let (column, table) = (column.clone(), table.clone());
-        let input = self.input.get_or_insert_with(|| {
-            let (type_oid, typmod) = (self.type_oid, -1);
-            Input::of_type(type_oid, typmod)
-        });
-        let string = server_string(text);
-        // SAFETY: the function was looked up for this type, the string is NUL-terminated.
-        let call = AssertUnwindSafe(|| unsafe {
-            pg_sys::InputFunctionCall(&mut input.function, string, input.io_parameter, input.typmod)
-        });
-        PgTryBuilder::new(call)
-            .catch_others(|caught| match caught {
-                pg_sys::panic::CaughtError::PostgresError(report) => error::unconvertible(
-                    format!("value from awork does not fit column \"{column}\" of foreign table \"{table}\""),
-                    vec![
-                        format!("Value {} was refused: {}.",
-                            awork_api::error::excerpt(text), report.message()),
-                    ],
-                ),
-                other => other.rethrow(),
-            })
-            .execute()
+    /// The datum of what the API assumes for a parameter, in the current memory context.
+    pub(super) fn default(&self, text: &str) -> pg_sys::Datum {
+        Input::new(self.type_oid, -1).read(text, &self.table, &self.column, None)
+    }
+
+    fn mismatch(&self, cell: Cell) -> ! {
+        let column = &self.column;
+        error::raise(Error::new(
+            ErrorKind::Internal,
+            format!("a value was decoded as {cell:?}, which column \"{column}\" cannot hold"),
+        ))
     }
 }
 
 impl Input {
-    fn new(attribute: &Attribute) -> Self {
-        Self::of_type(attribute.type_oid, attribute.typmod)
-    }
-
-    fn of_type(type_oid: pg_sys::Oid, typmod: i32) -> Self {
+    fn new(type_oid: pg_sys::Oid, typmod: i32) -> Self {
         let mut function = pg_sys::FmgrInfo::default();
         let mut input = pg_sys::InvalidOid;
         let mut io_parameter = pg_sys::InvalidOid;
-        // SAFETY: a type that a column has exists; the function's extra memory is in the
-        // current context, which is the query's.
+        // SAFETY: a type that a column has exists.
         unsafe {
             pg_sys::getTypeInputInfo(type_oid, &mut input, &mut io_parameter);
             pg_sys::fmgr_info(input, &mut function);
         }
         Self { function, io_parameter, typmod }
+    }
+
+    /// Reads a text as SQL would. An error of the value itself is told in terms of the column.
+    fn read(&mut self, text: &str, table: &str, column: &str, id: Option<u128>) -> pg_sys::Datum {
+        // SAFETY: the function was looked up for this type, the string is NUL-terminated.
+        let call = AssertUnwindSafe(|| unsafe {
+            let string = server_string(text);
+            pg_sys::InputFunctionCall(&mut self.function, string, self.io_parameter, self.typmod)
+        });
+        PgTryBuilder::new(call)
+            .catch_others(|caught| match caught {
+                CaughtError::PostgresError(ref report) if error::is_of_value(report.sql_error_code()) => {
+                    let refusal = excerpt(report.message());
+                    let mut detail = format!("Value {} was refused: {refusal}.", excerpt(text));
+                    // A GUID; other identities are only hashes.
+                    if let Some(id) = id.filter(|id| id >> 64 != 0) {
+                        detail += &format!(" The object's id is {}.", uuid::Uuid::from_u128(id));
+                    }
+                    error::unconvertible(
+                        format!("value from awork does not fit column \"{column}\" of foreign table \"{table}\""),
+                        vec![detail],
+                    )
+                }
+                other => other.rethrow(),
+            })
+            .execute()
     }
 }
 
@@ -163,42 +178,28 @@ fn uuid(bytes: [u8; 16]) -> pg_sys::Datum {
 }
 
 /// A value as awork reads it in a path or a query: ISO 8601 in UTC, `true` and `false`, and
-/// otherwise as PostgreSQL writes it.
+/// otherwise as PostgreSQL writes it. The type is one that can bind a key.
 ///
 /// # Safety
 /// `datum` must be a value of the type.
 pub(super) unsafe fn request_text(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> String {
-    // SAFETY: as the caller promises.
-    unsafe {
-        match type_oid {
-            pg_sys::BOOLOID => bool::from_datum(datum, false).unwrap_or_default().to_string(),
-            pg_sys::TIMESTAMPTZOID | pg_sys::TIMESTAMPOID => {
-                let since_2000 = SignedDuration::from_micros(datum.value() as i64);
-                Timestamp::from_second(EPOCH)
-                    .and_then(|epoch| epoch.checked_add(since_2000))
-                    .map(|instant| instant.to_string())
-                    // Infinity names no instant; awork says that it is no date.
-                    .unwrap_or_else(|_| output(datum, type_oid))
-            }
-            pg_sys::DATEOID => {
-                let days = i64::from(datum.value() as i32);
-                Timestamp::from_second(EPOCH + days * 86_400)
-                    .map(|midnight| midnight.strftime("%Y-%m-%d").to_string())
-                    .unwrap_or_else(|_| output(datum, type_oid))
-            }
-            _ => output(datum, type_oid),
+    let shown = match type_oid {
+        // SAFETY: as the caller promises.
+        pg_sys::BOOLOID => unsafe { bool::from_datum(datum, false) }.map(|b| b.to_string()),
+        pg_sys::TIMESTAMPTZOID | pg_sys::TIMESTAMPOID => {
+            time::show_timestamp(datum.value() as i64).map(|timestamp| timestamp + "Z")
         }
-    }
-}
-
-/// # Safety
-/// `datum` must be a value of the type.
-unsafe fn output(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> String {
-    let mut function = pg_sys::InvalidOid;
-    let mut is_varlena = false;
-    // SAFETY: as the caller promises; the output is a NUL-terminated string.
-    unsafe {
-        pg_sys::getTypeOutputInfo(type_oid, &mut function, &mut is_varlena);
-        super::foreign::text(pg_sys::OidOutputFunctionCall(function, datum))
-    }
+        pg_sys::DATEOID => time::show_date(datum.value() as i32),
+        _ => None,
+    };
+    // What cannot be shown (infinity) goes as PostgreSQL writes it; awork says that it is no date.
+    shown.unwrap_or_else(|| {
+        let mut function = pg_sys::InvalidOid;
+        let mut is_varlena = false;
+        // SAFETY: as the caller promises; the output is a NUL-terminated string.
+        unsafe {
+            pg_sys::getTypeOutputInfo(type_oid, &mut function, &mut is_varlena);
+            super::foreign::text(pg_sys::OidOutputFunctionCall(function, datum))
+        }
+    })
 }

@@ -18,7 +18,7 @@ use super::datum::{Converter, request_text};
 use super::foreign;
 use super::plan::{Key, ScanPlan};
 use super::wait::{or_raise, until_readable};
-use crate::columns::{Attribute, kind, known, required_keys, source};
+use crate::columns::{Attribute, kind, known, only_kind, required_keys, source};
 use crate::error;
 
 /// The state of a running scan. Lives in the query's memory context, whose deletion drops it,
@@ -62,8 +62,8 @@ struct OutputColumn {
 enum From {
     /// The cell at this position of a batch's row.
     Cell(usize),
-    /// The value of a parameter: of the request, or what the API assumes.
-    Parameter(usize),
+    /// The value of a parameter: of the request, or else what the API assumes.
+    Parameter(usize, Option<pg_sys::Datum>),
 }
 
 /// Requests, pages, rows, bytes and retries of a scan, for EXPLAIN.
@@ -167,18 +167,32 @@ impl ScanState {
                     ),
                     "Give the column the option \"field\" with the name of the property in awork.",
                 ),
-                Some(Source::Parameter(parameter)) => From::Parameter(parameter),
+                Some(Source::Parameter(parameter)) => From::Parameter(parameter, None),
                 Some(source) => {
-                    let kind = kind(attribute.type_oid, attribute.typmod);
+                    let kind = kind(attribute);
+                    let plain = attribute.type_oid == attribute.base_type && attribute.typmod < 0;
+                    if only_kind(&source).is_some_and(|only| only != kind || !plain) {
+                        error::wrong_type(
+                            format!(
+                                "column \"{}\" of foreign table \"{}\" must have the type that IMPORT FOREIGN SCHEMA gives it",
+                                attribute.name, table.name
+                            ),
+                            "Its values are worked out: an instant is timestamptz, is_running is boolean.".into(),
+                        );
+                    }
                     targets.push(Target { name: attribute.name.clone(), source, kind });
                     From::Cell(targets.len() - 1)
                 }
             };
-            columns.push(OutputColumn {
-                position: attribute.number as usize - 1,
-                from,
-                converter: Converter::new(&table.name, attribute),
-            });
+            let converter = Converter::new(&table.name, attribute);
+            let from = match from {
+                From::Parameter(i, _) => {
+                    let assumed = table.resource.parameters[i].default.as_deref();
+                    From::Parameter(i, assumed.map(|text| converter.default(text)))
+                }
+                cell => cell,
+            };
+            columns.push(OutputColumn { position: attribute.number as usize - 1, from, converter });
         }
         ScanState {
             page_size: table.page_size.unwrap_or(client.settings().page_size),
@@ -268,7 +282,7 @@ impl ScanState {
         expressions: *mut pg_sys::ExprContext,
     ) -> Vec<(String, pg_sys::Datum)> {
         let attribute = self.attributes.iter().find(|a| a.number == key.attribute);
-        let Some(Attribute { type_oid, .. }) = attribute else { return Vec::new() };
+        let Some(Attribute { base_type, .. }) = attribute else { return Vec::new() };
         let mut seen = HashSet::new();
         // SAFETY: as the caller promises; arrays are taken apart with their element's layout.
         unsafe {
@@ -279,11 +293,11 @@ impl ScanState {
             }
             let elements = match key.any_of {
                 true => elements(value),
-                false => vec![copy(value, *type_oid)],
+                false => vec![copy(value, *base_type)],
             };
             elements
                 .into_iter()
-                .map(|datum| (request_text(datum, *type_oid), datum))
+                .map(|datum| (request_text(datum, *base_type), datum))
                 .filter(|(text, _)| seen.insert(text.clone()))
                 .collect()
         }
@@ -380,7 +394,7 @@ impl ScanState {
         };
         let cells: &[Cell] = batch.row(*row);
         let parameters = &parameters[*binding];
-        let (resource, columns) = (self.resource, &mut self.columns);
+        let columns = &mut self.columns;
         // SAFETY: the slot's arrays have as many elements as the relation has columns, and the
         // positions are those of existing columns.
         unsafe {
@@ -391,11 +405,8 @@ impl ScanState {
             PgMemoryContexts::For(self.batch_memory).switch_to(|_| {
                 for column in columns {
                     let datum = match column.from {
-                        From::Cell(cell) => column.converter.datum(batch, cells[cell]),
-                        From::Parameter(i) => parameters[i].or_else(|| {
-                            let assumed = resource.parameters[i].default.as_ref();
-                            assumed.map(|text| column.converter.read(text))
-                        }),
+                        From::Cell(cell) => column.converter.datum(batch, *row, cells[cell]),
+                        From::Parameter(i, assumed) => parameters[i].or(assumed),
                     };
                     if let Some(datum) = datum {
                         values[column.position] = datum;

@@ -60,16 +60,18 @@ fn attributes(relation: pg_sys::Oid) -> Vec<Attribute> {
         .filter(|attribute| !attribute.attisdropped)
         .map(|attribute| {
             // SAFETY: as above; the name is a NUL-terminated array.
-            let (name, options) = unsafe {
+            let (name, options, base_type) = unsafe {
                 (
                     text(attribute.attname.data.as_ptr()),
                     definitions(pg_sys::GetForeignColumnOptions(relation, attribute.attnum)),
+                    pg_sys::getBaseType(attribute.atttypid),
                 )
             };
             Attribute {
                 number: attribute.attnum,
                 name,
                 type_oid: attribute.atttypid,
+                base_type,
                 typmod: attribute.atttypmod,
                 field: find(&options, "field").map(str::to_owned),
             }
@@ -203,17 +205,10 @@ pub(super) unsafe fn text(pointer: *const std::ffi::c_char) -> String {
     }
     // SAFETY: as the caller promises; the conversion returns its argument or a new string.
     unsafe {
-        let length = libc_strlen(pointer);
+        let length = CStr::from_ptr(pointer).to_bytes().len() as i32;
         let utf8 = pg_sys::pg_server_to_any(pointer, length, pg_sys::pg_enc::PG_UTF8 as i32);
         CStr::from_ptr(utf8).to_string_lossy().into_owned()
     }
-}
-
-/// # Safety
-/// `pointer` must be a string with a NUL at its end.
-unsafe fn libc_strlen(pointer: *const std::ffi::c_char) -> i32 {
-    // SAFETY: as the caller promises.
-    unsafe { CStr::from_ptr(pointer) }.to_bytes().len() as i32
 }
 
 fn find<'o>(options: &'o Options, name: &str) -> Option<&'o str> {

@@ -1,7 +1,7 @@
 //! Which restriction clauses bind a parameter of the resource: `column = value`,
 //! `column = ANY (array)`, and the forms in which a boolean column is compared. Any clause that
 //! binds stays a condition that the executor checks, so a form that is not recognised costs
-//! time or needs a reformulation, but never gives a wrong row.
+//! time or needs a reformulation, but gives no wrong row.
 
 use pgrx::{PgBox, PgList, is_a, pg_sys};
 
@@ -40,6 +40,9 @@ pub(super) unsafe fn binding(
             let operation = clause.cast::<pg_sys::OpExpr>();
             let arguments = PgList::<pg_sys::Node>::from_pg((*operation).args);
             let (left, right) = (arguments.get_ptr(0)?, arguments.get_ptr(1)?);
+            if !tells_apart((*operation).inputcollid) {
+                return None;
+            }
             for (column, value) in [(left, right), (right, left)] {
                 if let Some(key) = key_of(column)
                     && is_equality((*operation).opno, column, value)
@@ -56,6 +59,8 @@ pub(super) unsafe fn binding(
             let key = key_of(left)?;
             let element = pg_sys::get_base_element_type(pg_sys::exprType(array));
             ((*operation).useOr
+                && tells_apart((*operation).inputcollid)
+                && is_key_type(element)
                 && element == pg_sys::exprType(left)
                 && equality_of(element) == (*operation).opno
                 && is_value(root, relid, array))
@@ -131,8 +136,31 @@ unsafe fn is_equality(
     // SAFETY: as the caller promises.
     unsafe {
         let ty = pg_sys::exprType(column);
-        pg_sys::exprType(value) == ty && equality_of(ty) == operator
+        is_key_type(ty) && pg_sys::exprType(value) == ty && equality_of(ty) == operator
     }
+}
+
+/// Whether values of the type that are equal are written the same, so that the text that is
+/// sent finds all that the condition accepts: not numeric (1 and 1.0), nor bpchar.
+fn is_key_type(ty: pg_sys::Oid) -> bool {
+    [
+        pg_sys::UUIDOID,
+        pg_sys::TEXTOID,
+        pg_sys::BOOLOID,
+        pg_sys::INT2OID,
+        pg_sys::INT4OID,
+        pg_sys::INT8OID,
+        pg_sys::DATEOID,
+        pg_sys::TIMESTAMPOID,
+        pg_sys::TIMESTAMPTZOID,
+    ]
+    .contains(&ty)
+}
+
+/// Whether text that is equal under the collation is the same text.
+fn tells_apart(collation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up of a collation that an expression uses.
+    collation == pg_sys::InvalidOid || unsafe { pg_sys::get_collation_isdeterministic(collation) }
 }
 
 /// The equality operator of a type's default operator class.

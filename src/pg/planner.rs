@@ -12,6 +12,7 @@ use super::foreign::{self, ForeignTable};
 use super::keys::{self, KeyColumn};
 use super::plan::ScanPlan;
 use crate::columns::{known, required_keys, source};
+use crate::error;
 
 /// Rows of a table of which nothing is known: what ANALYZE would store for a small list.
 const DEFAULT_ROWS: f64 = 1000.0;
@@ -22,8 +23,12 @@ const REQUEST_COST: f64 = 100.0;
 /// Cost of fetching and decoding a row.
 const ROW_COST: f64 = 0.05;
 
-/// Cost of a path that cannot be run for want of a key, so that any other is preferred.
-const IMPOSSIBLE_COST: f64 = 1.0e10;
+/// Cost of a path that cannot be run for want of a key, so that any other is preferred, also
+/// one that `enable_nestloop` discourages (by 1e10, `disable_cost` in costsize.c).
+const IMPOSSIBLE_COST: f64 = 1.0e13;
+
+/// How many sets of outer relations are tried for the keys of one table.
+const MOST_PATHS: usize = 16;
 
 /// What the callbacks of one relation share; in `fdw_private` of the relation.
 struct Relation {
@@ -38,21 +43,28 @@ impl Relation {
     fn new(relation: pg_sys::Oid) -> Self {
         let table = foreign::table(relation);
         let known = known(table.resource);
-        let keys = table
-            .attributes
-            .iter()
-            .filter_map(|attribute| match source(table.resource, &known, attribute) {
-                Some(Source::Parameter(parameter)) => {
-                    Some(KeyColumn { attribute: attribute.number, parameter })
-                }
-                _ => None,
-            })
-            .collect();
+        let mut keys: Vec<KeyColumn> = Vec::new();
+        for attribute in &table.attributes {
+            let Some(Source::Parameter(parameter)) = source(table.resource, &known, attribute)
+            else {
+                continue;
+            };
+            if keys.iter().any(|key| key.parameter == parameter) {
+                error::invalid_value(
+                    format!(
+                        "column \"{}\" of foreign table \"{}\" shows the parameter \"{}\", as another column does",
+                        attribute.name, table.name, table.resource.parameters[parameter].name
+                    ),
+                    Some("Drop one of the columns, or give it another option \"field\".".into()),
+                );
+            }
+            keys.push(KeyColumn { attribute: attribute.number, parameter });
+        }
         let required = required_keys(table.resource).collect();
         Self { table, keys, required }
     }
 
-    /// The key columns that must be bound and are not by the clauses.
+    /// The key columns that the clauses do not bind.
     ///
     /// # Safety
     /// `clauses` must be the restrictions of the relation `relid`.
@@ -70,10 +82,7 @@ impl Relation {
                 .map(|(key, _)| key.parameter)
                 .collect()
         };
-        let required = |key: &&KeyColumn| self.required.contains(&key.parameter);
-        let mut unbound: Vec<KeyColumn> = self.keys.iter().filter(required).copied().collect();
-        unbound.retain(|key| !bound.contains(&key.parameter));
-        unbound
+        self.keys.iter().filter(|key| !bound.contains(&key.parameter)).copied().collect()
     }
 }
 
@@ -107,19 +116,27 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_paths(
     // SAFETY: `fdw_private` was set by `get_foreign_rel_size` for this relation.
     unsafe {
         let relation = &*(*baserel).fdw_private.cast::<Relation>();
-        let rows = (*baserel).rows;
-        let unbound = relation.unbound(root, (*baserel).relid, (*baserel).baserestrictinfo);
-        let cost = REQUEST_COST + (*baserel).tuples * ROW_COST;
-        let cost = if unbound.is_empty() { cost } else { IMPOSSIBLE_COST };
-        add_path(root, baserel, rows, cost, (*baserel).lateral_relids);
-
-        // A join condition on each missing key makes the scan the inner side of a nested loop.
-        let mut outer = (*baserel).lateral_relids;
-        for key in &unbound {
-            let Some(relids) = joined_relids(root, baserel, *key) else { return };
-            outer = pg_sys::bms_union(outer, relids);
+        let lateral = (*baserel).lateral_relids;
+        let mut possible = true;
+        let mut outer_sets: Vec<pg_sys::Relids> = vec![lateral];
+        for key in relation.unbound(root, (*baserel).relid, (*baserel).baserestrictinfo) {
+            let joined = joined_relids(root, baserel, key);
+            // A join condition on a parameter that has a default must bind it in every plan,
+            // since the rows that come depend on it.
+            if !joined.is_empty() || relation.required.contains(&key.parameter) {
+                possible = false;
+                outer_sets = unions(&outer_sets, &joined);
+            }
         }
-        if !unbound.is_empty() {
+        let rows = (*baserel).rows;
+        if possible {
+            add_path(root, baserel, rows, REQUEST_COST + (*baserel).tuples * ROW_COST, lateral);
+            return;
+        }
+        // There must be a path without other relations, even if running it is an error.
+        add_path(root, baserel, rows, IMPOSSIBLE_COST, lateral);
+        for outer in outer_sets {
+            // As the inner side of a nested loop, the scan gets its keys from the outer side.
             let info = pg_sys::get_baserel_parampathinfo(root, baserel, outer);
             let rows = (*info).ppi_rows;
             add_path(root, baserel, rows, REQUEST_COST + rows * ROW_COST, outer);
@@ -127,7 +144,24 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_paths(
     }
 }
 
-/// The other relations of a join condition that equates the key's column, if there is one.
+/// Every union of a set of one list with a set of the other, each once.
+///
+/// # Safety
+/// The sets must be the planner's.
+unsafe fn unions(left: &[pg_sys::Relids], right: &[pg_sys::Relids]) -> Vec<pg_sys::Relids> {
+    let mut all: Vec<pg_sys::Relids> = Vec::new();
+    for (a, b) in left.iter().flat_map(|a| right.iter().map(move |b| (*a, *b))) {
+        // SAFETY: as the caller promises; the union is a new set.
+        let union = unsafe { pg_sys::bms_union(a, b) };
+        // SAFETY: as above.
+        if all.len() < MOST_PATHS && !all.iter().any(|s| unsafe { pg_sys::bms_equal(*s, union) }) {
+            all.push(union);
+        }
+    }
+    all
+}
+
+/// The other relations of each join condition that equates the key's column.
 ///
 /// # Safety
 /// `baserel` must be the relation that is planned.
@@ -135,7 +169,7 @@ unsafe fn joined_relids(
     root: *mut pg_sys::PlannerInfo,
     baserel: *mut pg_sys::RelOptInfo,
     key: KeyColumn,
-) -> Option<pg_sys::Relids> {
+) -> Vec<pg_sys::Relids> {
     // SAFETY: the callback gets back the pointer to `attribute`, which outlives the call.
     unsafe {
         let relid = (*baserel).relid;
@@ -154,9 +188,10 @@ unsafe fn joined_relids(
         implied
             .iter_ptr()
             .chain(movable)
-            .find(|r| keys::binding(root, relid, (**r).clause.cast(), &[key]).is_some())
+            .filter(|r| keys::binding(root, relid, (**r).clause.cast(), &[key]).is_some())
             .map(|r| pg_sys::bms_del_member(pg_sys::bms_copy((*r).clause_relids), relid as i32))
             .filter(|relids| pg_sys::bms_num_members(*relids) > 0)
+            .collect()
     }
 }
 
@@ -192,7 +227,7 @@ unsafe fn add_path(
             std::ptr::null_mut(),
             rows,
             #[cfg(feature = "pg18")]
-            0,
+            i32::from(total_cost >= IMPOSSIBLE_COST),
             REQUEST_COST.min(total_cost),
             total_cost,
             std::ptr::null_mut(),

@@ -16,7 +16,7 @@ EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM time_entries_v2;
 EXPLAIN (COSTS OFF, VERBOSE) SELECT user_id FROM project_members
     WHERE project_id = '11111111-1111-1111-1111-111111111111';
 EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM users WHERE show_archived;
-EXPLAIN (COSTS OFF, VERBOSE) SELECT m.user_id FROM projects p JOIN project_members m ON m.project_id = p.id;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT m.user_id FROM (SELECT id FROM projects OFFSET 0) p JOIN project_members m ON m.project_id = p.id;
 EXPLAIN (COSTS OFF, VERBOSE, FORMAT JSON) SELECT id FROM users;
 
 -- a plan is made anew when the server or the table changes
@@ -27,6 +27,7 @@ EXPLAIN (COSTS OFF, VERBOSE) EXECUTE q;
 ALTER FOREIGN TABLE projects OPTIONS (ADD page_size '20');
 EXPLAIN (COSTS OFF, VERBOSE) EXECUTE q;
 
+RESET search_path;
 DROP SCHEMA explained CASCADE;
 DROP SERVER explained CASCADE;
 

@@ -89,7 +89,20 @@ RESET timezone;
 -- a value that names another path asks for nothing
 SELECT count(*) FROM absence_region_locations WHERE country_code = '..';
 SELECT count(*) FROM absence_region_locations WHERE country_code = '';
-SELECT count(*) FROM absence_region_locations WHERE country_code = 'x/../../../me?y#z';
+SELECT count(*) FROM absence_region_locations WHERE country_code = 'nowhere';
+SELECT count(*) FROM absence_region_locations WHERE country_code = '../../me?y#z'; -- should fail
+
+-- joins in any order, an optional parameter too
+SELECT count(DISTINCT m.user_id) > 0 AS some
+FROM project_members m JOIN project_task_statuses s ON s.project_id = m.project_id
+JOIN p ON p.id = m.project_id WHERE p.n <= 2;
+CREATE TEMP TABLE flags (x boolean);
+INSERT INTO flags VALUES (true), (false);
+SELECT f.x, count(*) = (SELECT count(*) FROM users v WHERE v.show_archived = f.x) AS right_count
+FROM flags f JOIN users u ON u.show_archived = f.x GROUP BY f.x ORDER BY f.x;
+SET enable_nestloop = off;
+SELECT count(*) > 0 AS some FROM p JOIN project_members m ON m.project_id = p.id WHERE p.n <= 2;
+RESET enable_nestloop;
 
 DROP SCHEMA keys CASCADE;
 DROP SERVER keys CASCADE;

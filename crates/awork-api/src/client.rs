@@ -64,7 +64,7 @@ pub struct Answer {
 impl Client {
     /// A client for a workspace. Connections are shared by all clients of the process.
     pub fn new(settings: Settings, key: ApiKey) -> Result<Self, Error> {
-        let http = connections(settings.connect_timeout)?;
+        let http = connections(settings.connect_timeout, settings.api_url.scheme() == "https")?;
         Ok(Self { http, settings, key, counters: Counters::default() })
     }
 
@@ -126,7 +126,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let mut response = request.send().await.map_err(|e| self.transport(&e))?;
+        let mut response = request.send().await.map_err(|e| self.transport(&e, None))?;
         match response.status() {
             StatusCode::OK => {
                 let page = page_info(response.headers());
@@ -145,8 +145,11 @@ impl Client {
 
     /// Reads a body, and stops as soon as it is larger than `limit`.
     async fn body(&self, response: &mut Response, limit: usize) -> Result<Bytes, Failure> {
+        let status = response.status();
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.transport(&e))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|e| self.transport(&e, Some(status)))?
+        {
             if body.len() + chunk.len() > limit {
                 return Err(Failure::last(
                     Error::new(
@@ -163,12 +166,8 @@ impl Client {
     }
 
     /// A failure below HTTP. The cause is named without the address, which DETAIL has.
-    fn transport(&self, error: &reqwest::Error) -> Failure {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        let cause = self.key.redact(&cause.to_string());
+    fn transport(&self, error: &reqwest::Error, status: Option<StatusCode>) -> Failure {
+        let cause = self.key.redact(&innermost(error));
         if error.is_connect() {
             let host = self.settings.api_url.host_str().unwrap_or_default();
             return Failure::again(
@@ -181,9 +180,11 @@ impl Client {
                 ),
             );
         }
+        let status =
+            status.map_or(String::new(), |status| format!(" (HTTP status {})", status.as_u16()));
         Failure::again(Error::new(
             ErrorKind::BadReply,
-            format!("could not read the answer of awork: {cause}"),
+            format!("could not read the answer of awork{status}: {cause}"),
         ))
     }
 }
@@ -335,22 +336,28 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The connections of this process, one pool for each `connect_timeout` in use.
-static POOLS: Mutex<Vec<(Duration, reqwest::Client)>> = Mutex::new(Vec::new());
+/// The connections of this process, one pool for each `connect_timeout` in use, with and
+/// without TLS.
+static POOLS: Mutex<Vec<((Duration, bool), reqwest::Client)>> = Mutex::new(Vec::new());
 
-fn connections(connect_timeout: Duration) -> Result<reqwest::Client, Error> {
+fn connections(connect_timeout: Duration, tls: bool) -> Result<reqwest::Client, Error> {
     let mut pools = POOLS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some((_, pool)) = pools.iter().find(|(timeout, _)| *timeout == connect_timeout) {
+    let kind = (connect_timeout, tls);
+    if let Some((_, pool)) = pools.iter().find(|(of, _)| *of == kind) {
         return Ok(pool.clone());
     }
-    let pool = build(connect_timeout).map_err(|e| {
-        Error::new(ErrorKind::Internal, format!("could not set up HTTP connections: {e}"))
+    let pool = build(connect_timeout, tls).map_err(|error| {
+        Error::new(
+            ErrorKind::Unreachable,
+            format!("could not set up TLS: {}", innermost(&error)),
+        )
+        .hint("The database server needs the certificates of public authorities (Debian's package ca-certificates).")
     })?;
-    pools.push((connect_timeout, pool.clone()));
+    pools.push((kind, pool.clone()));
     Ok(pool)
 }
 
-fn build(connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
+fn build(connect_timeout: Duration, tls: bool) -> reqwest::Result<reqwest::Client> {
     // The first caller decides for the process; another library that did so before is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut headers = HeaderMap::new();
@@ -363,12 +370,26 @@ fn build(connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
         HeaderName::from_static("x-originating-app"),
         HeaderValue::from_static("awork_fdw"),
     );
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .default_headers(headers)
         .connect_timeout(connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .tcp_nodelay(true)
-        .build()
+        .tcp_nodelay(true);
+    if !tls {
+        // Plain HTTP is for loopback only: the key must not leave the machine in clear through a
+        // proxy that the environment names, and there is no certificate to check.
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    builder.build()
+}
+
+/// The cause below all wrappers, which is the one that says something.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

@@ -2,8 +2,8 @@
 //! rows only to notice that something is missing; sends nothing itself.
 //!
 //! A list ends where the pages that `aw-totalitems` announces end, or with an empty page where
-//! nothing is announced. A page with fewer rows than asked for is not the end: awork has
-//! dropped rows after paging before.
+//! nothing is announced. A page with fewer rows than asked for, even none, is not the end: awork
+//! has dropped rows after paging before.
 
 use std::collections::HashSet;
 
@@ -90,22 +90,24 @@ impl Pages {
         &mut self,
         page: u64,
         rows: usize,
-        ids: &[u128],
+        ids: &[Option<u128>],
         info: PageInfo,
     ) -> Result<HashSet<u128>, Error> {
         self.outstanding -= 1;
         let rows = rows as u64;
         if page == 1 {
             self.begin(rows, info);
+        } else if let (Some(total), false) = (info.total, self.one_by_one) {
+            // The largest total counts: a row that went may have moved another one away.
+            self.total = self.total.max(Some(total));
+            self.last = Some(total.div_ceil(self.page_size).max(page));
         } else if rows == 0 {
             // Past the end, whatever was announced before.
             self.last = Some(self.last.unwrap_or(page).min(page));
-        } else if let (Some(total), false) = (info.total, self.one_by_one) {
-            self.total = Some(total);
-            self.last = Some(total.div_ceil(self.page_size).max(page));
         }
         let repeated: HashSet<u128> = ids
             .iter()
+            .flatten()
             .copied()
             .filter(|id| self.seen.iter().any(|page| page.contains(id)))
             .collect();
@@ -114,6 +116,12 @@ impl Pages {
         let same_bytes = info.fingerprint.is_some() && info.fingerprint == self.fingerprint;
         self.fingerprint = info.fingerprint;
         if page > 1 && rows > 0 && (same_rows || same_bytes) {
+            if !self.declared {
+                // It has no pages, so that what came is all there is.
+                self.last = Some(page);
+                self.next = self.next.max(page + 1);
+                return Ok(repeated);
+            }
             return Err(Error::new(
                 ErrorKind::BadReply,
                 format!("page {page} repeats the rows of the page before"),
@@ -121,7 +129,7 @@ impl Pages {
             .hint("The server seems to ignore the parameter \"page\", so that the list cannot be read to its end."));
         }
         self.seen.rotate_left(1);
-        self.seen[1] = ids.iter().copied().collect();
+        self.seen[1] = ids.iter().flatten().copied().collect();
         self.rows += rows - repeated.len() as u64;
         Ok(repeated)
     }
@@ -132,7 +140,9 @@ impl Pages {
     }
 
     fn begin(&mut self, rows: u64, info: PageInfo) {
-        if let Some(size) = info.page_size.filter(|&size| size > 0) {
+        // A full page of the size that was asked for says more than the header.
+        let as_asked = self.declared && rows == self.page_size;
+        if let Some(size) = info.page_size.filter(|&size| size > 0 && !as_asked) {
             self.page_size = size;
         } else if !self.declared && rows > 0 {
             self.page_size = rows;

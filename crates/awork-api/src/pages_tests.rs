@@ -4,7 +4,7 @@ use super::*;
 /// the number of distinct rows.
 fn read(
     pages: &mut Pages,
-    server: impl Fn(u64) -> (Vec<u128>, PageInfo),
+    server: impl Fn(u64) -> (Vec<Option<u128>>, PageInfo),
 ) -> Result<(Vec<u64>, usize), Error> {
     let (mut asked, mut rows) = (Vec::new(), 0);
     while !pages.is_done() {
@@ -18,8 +18,8 @@ fn read(
     Ok((asked, rows))
 }
 
-fn slice(page: u64, size: u64, total: u64) -> Vec<u128> {
-    ((page - 1) * size..(page * size).min(total)).map(u128::from).collect()
+fn slice(page: u64, size: u64, total: u64) -> Vec<Option<u128>> {
+    ((page - 1) * size..(page * size).min(total)).map(|id| Some(id.into())).collect()
 }
 
 fn info(total: u64) -> PageInfo {
@@ -59,6 +59,35 @@ fn a_short_page_is_not_the_end() {
 }
 
 #[test]
+fn an_emptied_page_in_the_middle_is_not_the_end() {
+    let mut pages = Pages::new(true, 10);
+    let server = |p| (if p == 2 { Vec::new() } else { slice(p, 10, 30) }, info(30));
+    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3], 20));
+    assert_eq!(pages.shortfall(), Some((30, 20)));
+}
+
+#[test]
+fn a_row_that_goes_while_pages_are_read_is_noticed() {
+    // A row of page 1 is deleted after it was read, so that row 10 moves there unseen.
+    let mut pages = Pages::new(true, 10);
+    let server = |p| match p {
+        1 => (slice(1, 10, 30), info(30)),
+        p => {
+            (((p - 1) * 10 + 1..(p * 10 + 1).min(30)).map(|id| Some(id.into())).collect(), info(29))
+        }
+    };
+    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3], 29));
+    assert_eq!(pages.shortfall(), Some((30, 29)));
+}
+
+#[test]
+fn a_full_page_says_more_than_the_header() {
+    let mut pages = Pages::new(true, 10);
+    let answer = PageInfo { total: Some(25), page_size: Some(1000), ..PageInfo::default() };
+    assert_eq!(read(&mut pages, |p| (slice(p, 10, 25), answer)).unwrap(), (vec![1, 2, 3], 25));
+}
+
+#[test]
 fn the_servers_page_size_counts() {
     let mut pages = Pages::new(true, 1000);
     let answer = PageInfo { total: Some(25), page_size: Some(10), ..PageInfo::default() };
@@ -83,8 +112,8 @@ fn a_list_that_shrinks_ends_at_the_empty_page() {
 fn rows_that_moved_to_the_next_page_come_once() {
     // A row is inserted in front while the pages are read, so that row 9 comes twice.
     let read = read(&mut Pages::new(true, 10), |p| match p {
-        1 => ((0..10).collect(), info(15)),
-        _ => ((9..15).collect(), info(16)),
+        1 => ((0..10).map(Some).collect(), info(15)),
+        _ => ((9..15).map(Some).collect(), info(16)),
     });
     assert_eq!(read.unwrap(), (vec![1, 2], 15));
 }
@@ -110,6 +139,14 @@ fn undeclared_lists_that_announce_more_are_read_on() {
     assert_eq!(read.unwrap(), (vec![1, 2, 3], 25));
     assert!(pages.is_paged(2));
     assert_eq!(pages.page_size(), 10);
+}
+
+#[test]
+fn undeclared_lists_that_announce_more_than_they_have_are_left_at_that() {
+    let mut pages = Pages::new(false, 1000);
+    let read = read(&mut pages, |_| (slice(1, 998, 998), info(1000)));
+    assert_eq!(read.unwrap(), (vec![1, 2], 998));
+    assert_eq!(pages.shortfall(), Some((1000, 998)));
 }
 
 #[test]

@@ -233,7 +233,7 @@ impl Reader {
                 lists.retain(|(b, _)| *b != binding);
             }
             let more = !done || !lists.is_empty() || !unopened.is_empty();
-            batch.retain_ids(|id| !repeated.contains(&id));
+            batch.drop_rows(|id| repeated.contains(&id));
             if !self.send(Event::Rows(batch, binding)).await {
                 return Ok(());
             }
@@ -244,7 +244,7 @@ impl Reader {
                 )))
                 .await;
             }
-            if more && window == 1 && max > 0 {
+            if more && window == 1 {
                 // A query that has enough with the first page costs one request.
                 self.demand.notified().await;
             }
@@ -287,7 +287,7 @@ impl Reader {
             progress.pages.fetch_add(1, Ordering::Relaxed);
             progress.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
             let mut info = answer.page;
-            if let (Some(body), true) = (&answer.body, batch.ids().is_empty()) {
+            if let (Some(body), true) = (&answer.body, batch.ids().iter().all(Option::is_none)) {
                 info.fingerprint = Some(fingerprint(body));
             }
             Ok(Page { batch, info })

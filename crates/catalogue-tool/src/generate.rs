@@ -167,7 +167,11 @@ fn describe(
     resource.description = descriptions.tables.get(&resource.name).cloned().unwrap_or_default();
     resource.parameters.retain(|p| !overrides.excluded_parameters.contains_key(&p.name));
     for parameter in &mut resource.parameters {
-        parameter.column = overrides.parameter_columns.get(&parameter.name).cloned();
+        parameter.column =
+            specific(&overrides.parameter_columns, &resource.name, &parameter.name).cloned();
+        parameter.required |= overrides
+            .required_parameters
+            .contains_key(&format!("{}.{}", resource.name, parameter.name));
         parameter.description =
             specific(&descriptions.parameters, &resource.name, &parameter.name).cloned();
     }

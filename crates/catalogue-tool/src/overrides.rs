@@ -21,7 +21,9 @@ pub(crate) struct Overrides {
     pub(crate) excluded: BTreeMap<String, String>,
     /// Query parameter → why it is no column.
     pub(crate) excluded_parameters: BTreeMap<String, String>,
-    /// Parameter → column, where awork's spelling hides the words.
+    /// `table.parameter` → why it is required though the specification does not say so.
+    pub(crate) required_parameters: BTreeMap<String, String>,
+    /// `table.parameter` or parameter → column, where awork's spelling hides the words.
     pub(crate) parameter_columns: BTreeMap<String, String>,
     /// What `filterby` is known to take and not to take.
     pub(crate) filter: Evidence,

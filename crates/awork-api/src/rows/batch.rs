@@ -40,8 +40,8 @@ pub struct Batch {
     rows: usize,
     cells: Vec<Cell>,
     arena: String,
-    /// Identity of each row, where the rows have one.
-    ids: Vec<u128>,
+    /// Identity of each row, where it has one.
+    ids: Vec<Option<u128>>,
 }
 
 impl Batch {
@@ -65,8 +65,8 @@ impl Batch {
         &self.arena[span.start as usize..(span.start + span.len) as usize]
     }
 
-    /// The identities of the rows, in their order; empty where rows have none.
-    pub fn ids(&self) -> &[u128] {
+    /// The identities of the rows, in their order; none for a row without one.
+    pub fn ids(&self) -> &[Option<u128>] {
         &self.ids
     }
 
@@ -84,17 +84,18 @@ impl Batch {
     pub fn push_row(&mut self, cells: &[Cell], id: Option<u128>) {
         debug_assert_eq!(cells.len(), self.width);
         self.cells.extend_from_slice(cells);
-        self.ids.extend(id);
+        self.ids.push(id);
         self.rows += 1;
     }
 
-    /// Keeps the rows whose identity `keep` accepts. Without identities nothing changes.
+    /// Drops the rows whose identity `repeated` accepts; a row without identity stays.
     /// Returns how many rows went.
-    pub fn retain_ids(&mut self, keep: impl Fn(u128) -> bool) -> usize {
-        if self.ids.len() != self.rows || self.ids.iter().all(|&id| keep(id)) {
+    pub fn drop_rows(&mut self, repeated: impl Fn(u128) -> bool) -> usize {
+        let keep = |id: &Option<u128>| !id.is_some_and(&repeated);
+        if self.ids.iter().all(keep) {
             return 0;
         }
-        let kept: Vec<usize> = (0..self.rows).filter(|&row| keep(self.ids[row])).collect();
+        let kept: Vec<usize> = (0..self.rows).filter(|&row| keep(&self.ids[row])).collect();
         let dropped = self.rows - kept.len();
         self.cells = kept.iter().flat_map(|&row| self.row(row).to_vec()).collect();
         self.ids = kept.iter().map(|&row| self.ids[row]).collect();
@@ -114,12 +115,12 @@ mod tests {
             let text = batch.push_text(&format!("row {i}")).map_or(Cell::Null, Cell::Text);
             batch.push_row(&[Cell::Int(i), text], Some(i as u128));
         }
-        assert_eq!(batch.retain_ids(|id| id % 2 == 1), 2);
+        assert_eq!(batch.drop_rows(|id| id % 2 == 0), 2);
         assert_eq!(batch.rows(), 2);
         assert_eq!(batch.row(1)[0], Cell::Int(3));
         let Cell::Text(span) = batch.row(1)[1] else { panic!("not text") };
         assert_eq!(batch.text(span), "row 3");
-        assert_eq!(batch.ids(), [1, 3]);
+        assert_eq!(batch.ids(), [Some(1), Some(3)]);
     }
 
     #[test]

@@ -75,6 +75,9 @@ type JsonResult<T> = Result<T, serde_json::Error>;
 impl Rows<'_> {
     fn row(&mut self, raw: &str) -> JsonResult<()> {
         let projection = self.projection;
+        if raw == "null" {
+            return Err(de::Error::custom("null is no row"));
+        }
         self.begin();
         let id = self.value(&projection.root, raw, projection.with_ids)?;
         self.finish(id)

@@ -2,38 +2,37 @@
 //! to PostgreSQL's units. Rounds to microseconds as PostgreSQL does (`ParseFractionalSecond`
 //! in `datetime.c`), so that a value here equals a cast of the text.
 
-use jiff::civil::Time;
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::temporal::Pieces;
-use jiff::tz::Offset;
 
-/// 2000-01-01 00:00 UTC in Unix seconds.
-const EPOCH: i64 = 946_684_800;
+/// Where PostgreSQL's dates and times begin.
+const EPOCH: Date = Date::constant(2000, 1, 1);
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Microseconds since 2000-01-01 00:00 UTC. Text without a zone is UTC.
 pub fn instant(text: &str) -> Option<i64> {
     let pieces = Pieces::parse(text).ok()?;
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    timestamp(&pieces, offset)
+    let offset = pieces.to_numeric_offset().map_or(0, |offset| i64::from(offset.seconds()));
+    Some(microseconds(pieces.date(), pieces.time()) - offset * 1_000_000)
 }
 
 /// Microseconds since 2000-01-01 00:00 on the wall clock; a zone is not looked at.
 pub fn local_timestamp(text: &str) -> Option<i64> {
-    timestamp(&Pieces::parse(text).ok()?, Offset::UTC)
+    let pieces = Pieces::parse(text).ok()?;
+    Some(microseconds(pieces.date(), pieces.time()))
 }
 
 /// Days since 2000-01-01; a time of day is not looked at.
 pub fn date(text: &str) -> Option<i32> {
-    let midnight = Pieces::parse(text).ok()?.date().at(0, 0, 0, 0);
-    let seconds = Offset::UTC.to_timestamp(midnight).ok()?.as_second() - EPOCH;
-    i32::try_from(seconds.div_euclid(SECONDS_PER_DAY)).ok()
+    i32::try_from(days(Pieces::parse(text).ok()?.date())).ok()
 }
 
 /// Microseconds since midnight.
 pub fn time_of_day(text: &str) -> Option<i64> {
     let time: Time = text.parse().ok()?;
-    Some(microseconds(seconds_of(time), time))
+    Some(microseconds(EPOCH, Some(time)))
 }
 
 /// The day of a date and time (UTC) at a time of day, as an instant.
@@ -42,18 +41,33 @@ pub fn instant_at(day: i64, time_of_day: i64) -> Option<i64> {
     (day.div_euclid(DAY) * DAY).checked_add(time_of_day)
 }
 
-fn timestamp(pieces: &Pieces<'_>, offset: Offset) -> Option<i64> {
-    let time = pieces.time().unwrap_or_else(Time::midnight);
-    let whole = time.with().subsec_nanosecond(0).build().ok()?;
-    let seconds = offset.to_timestamp(pieces.date().to_datetime(whole)).ok()?.as_second() - EPOCH;
-    Some(microseconds(seconds, time))
+/// Microseconds since 2000-01-01 00:00 as `YYYY-MM-DDTHH:MM:SS[.ffffff]`, without a zone; none
+/// for infinity and for years that have more than four digits.
+pub fn show_timestamp(microseconds: i64) -> Option<String> {
+    show(SignedDuration::from_micros(microseconds)).map(|timestamp| timestamp.to_string())
 }
 
-fn seconds_of(time: Time) -> i64 {
-    i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second())
+/// Days since 2000-01-01 as `YYYY-MM-DD`; none as for [`show_timestamp`].
+pub fn show_date(days: i32) -> Option<String> {
+    let since = SignedDuration::from_secs(i64::from(days) * SECONDS_PER_DAY);
+    show(since).map(|timestamp| timestamp.date().to_string())
 }
 
-fn microseconds(seconds: i64, time: Time) -> i64 {
+fn show(since: SignedDuration) -> Option<DateTime> {
+    let timestamp = EPOCH.at(0, 0, 0, 0).checked_add(since).ok()?;
+    (timestamp.year() >= 0).then_some(timestamp)
+}
+
+fn days(date: Date) -> i64 {
+    date.duration_since(EPOCH).as_secs() / SECONDS_PER_DAY
+}
+
+fn microseconds(date: Date, time: Option<Time>) -> i64 {
+    let time = time.unwrap_or_else(Time::midnight);
+    let seconds = i64::from(time.hour()) * 3600
+        + i64::from(time.minute()) * 60
+        + i64::from(time.second())
+        + days(date) * SECONDS_PER_DAY;
     let fraction = f64::from(time.subsec_nanosecond()) / 1e9;
     seconds * 1_000_000 + (fraction * 1e6).round_ties_even() as i64
 }
@@ -75,6 +89,23 @@ mod tests {
         assert_eq!(instant("1999-12-31T23:59:59.25Z"), Some(-750_000));
         assert_eq!(instant("2000-01-02"), Some(86_400_000_000));
         assert_eq!(instant("0001-01-01T00:00:00"), Some(-63_082_281_600_000_000));
+    }
+
+    #[test]
+    fn the_last_date_of_dotnet_is_a_date() {
+        let end = 252_455_616_000_000_000;
+        assert_eq!(instant("9999-12-31T23:59:59.9999999Z"), Some(end));
+        assert_eq!(date("9999-12-31"), Some(2_921_939));
+        assert_eq!(show_timestamp(end - 1).as_deref(), Some("9999-12-31T23:59:59.999999"));
+        assert_eq!(show_timestamp(i64::MAX), None);
+    }
+
+    #[test]
+    fn dates_and_times_are_shown_as_they_are_read() {
+        assert_eq!(show_timestamp(0).as_deref(), Some("2000-01-01T00:00:00"));
+        assert_eq!(show_timestamp(-500_000).as_deref(), Some("1999-12-31T23:59:59.5"));
+        assert_eq!(show_date(-1).as_deref(), Some("1999-12-31"));
+        assert_eq!(show_date(i32::MAX), None);
     }
 
     #[test]
