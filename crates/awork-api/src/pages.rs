@@ -16,8 +16,17 @@ pub struct PageInfo {
     pub total: Option<u64>,
     /// `aw-pagesize`: rows per page as the server counts them.
     pub page_size: Option<u64>,
-    /// A hash of the answer, where its rows have no identity to recognise them by.
+    /// A hash of the answer, where nothing announces the end of the list.
     pub fingerprint: Option<u64>,
+}
+
+/// What of a page has come before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repeated {
+    /// The rows of these identities.
+    Rows(HashSet<u128>),
+    /// All of it.
+    Page,
 }
 
 /// The pages of one list. The first page is asked for alone; what it says decides the rest.
@@ -85,14 +94,14 @@ impl Pages {
     }
 
     /// Takes note of a page, in the order of the pages. `rows` is how many it brought, `ids`
-    /// their identities; returns which of the ids an earlier page brought already.
+    /// their identities; returns what of it an earlier page brought already.
     pub fn received(
         &mut self,
         page: u64,
         rows: usize,
         ids: &[Option<u128>],
         info: PageInfo,
-    ) -> Result<HashSet<u128>, Error> {
+    ) -> Result<Repeated, Error> {
         self.outstanding -= 1;
         let rows = rows as u64;
         if page == 1 {
@@ -116,11 +125,11 @@ impl Pages {
         let same_bytes = info.fingerprint.is_some() && info.fingerprint == self.fingerprint;
         self.fingerprint = info.fingerprint;
         if page > 1 && rows > 0 && (same_rows || same_bytes) {
-            if !self.declared {
-                // It has no pages, so that what came is all there is.
+            if !self.declared || (self.one_by_one && rows < self.page_size) {
+                // It has no pages, so that what came is all there is: the same again, and less
+                // than was asked for.
                 self.last = Some(page);
-                self.next = self.next.max(page + 1);
-                return Ok(repeated);
+                return Ok(Repeated::Page);
             }
             return Err(Error::new(
                 ErrorKind::BadReply,
@@ -131,7 +140,7 @@ impl Pages {
         self.seen.rotate_left(1);
         self.seen[1] = ids.iter().flatten().copied().collect();
         self.rows += rows - repeated.len() as u64;
-        Ok(repeated)
+        Ok(Repeated::Rows(repeated))
     }
 
     /// How many rows were announced and how many came, where they are fewer.

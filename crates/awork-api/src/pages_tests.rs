@@ -12,7 +12,10 @@ fn read(
         assert!(page < 100, "no end");
         asked.push(page);
         let (ids, info) = server(page);
-        rows += ids.len() - pages.received(page, ids.len(), &ids, info)?.len();
+        rows += match pages.received(page, ids.len(), &ids, info)? {
+            Repeated::Rows(repeated) => ids.len() - repeated.len(),
+            Repeated::Page => 0,
+        };
     }
     assert_eq!(pages.request(), None);
     Ok((asked, rows))
@@ -147,6 +150,13 @@ fn undeclared_lists_that_announce_more_than_they_have_are_left_at_that() {
     let read = read(&mut pages, |_| (slice(1, 998, 998), info(1000)));
     assert_eq!(read.unwrap(), (vec![1, 2], 998));
     assert_eq!(pages.shortfall(), Some((1000, 998)));
+}
+
+#[test]
+fn a_list_that_ignores_paging_and_is_short_is_whole() {
+    let same = PageInfo { fingerprint: Some(7), ..PageInfo::default() };
+    let read = read(&mut Pages::new(true, 10), |_| (vec![Some(1), None], same));
+    assert_eq!(read.unwrap(), (vec![1, 2], 2));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::catalogue::{Resource, Shape};
 use crate::client::{Answer, Client};
 use crate::error::{Error, ErrorKind};
-use crate::pages::{PageInfo, Pages};
+use crate::pages::{PageInfo, Pages, Repeated};
 use crate::request::{self, Bindings};
 use crate::rows::decode::{self, DecodeError};
 use crate::rows::{Batch, Projection};
@@ -233,7 +233,12 @@ impl Reader {
                 lists.retain(|(b, _)| *b != binding);
             }
             let more = !done || !lists.is_empty() || !unopened.is_empty();
-            batch.drop_rows(|id| repeated.contains(&id));
+            match repeated {
+                Repeated::Rows(ids) => {
+                    batch.drop_rows(|id| ids.contains(&id));
+                }
+                Repeated::Page => batch = Batch::new(0),
+            }
             if !self.send(Event::Rows(batch, binding)).await {
                 return Ok(());
             }
@@ -287,7 +292,7 @@ impl Reader {
             progress.pages.fetch_add(1, Ordering::Relaxed);
             progress.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
             let mut info = answer.page;
-            if let (Some(body), true) = (&answer.body, batch.ids().iter().all(Option::is_none)) {
+            if let (Some(body), None) = (&answer.body, info.total) {
                 info.fingerprint = Some(fingerprint(body));
             }
             Ok(Page { batch, info })

@@ -163,7 +163,9 @@ fn respond(
     open: Open,
 ) -> Response<Flow> {
     let mut response = Response::builder().status(answer.status);
-    if gzip && answer.body.len() >= WORTH_COMPRESSING {
+    // A fault that brings a body of its own brings it as it is.
+    let own_body = faults.iter().any(|fault| matches!(fault, Action::HugeBody { .. }));
+    if gzip && !own_body && answer.body.len() >= WORTH_COMPRESSING {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let packed = encoder.write_all(&answer.body).and_then(|()| encoder.finish());
         if let Ok(packed) = packed {
