@@ -1,8 +1,8 @@
 //! awork_fdw: an awork workspace as foreign tables.
 //!
-//! The modules in the order in which a query passes them: [`options`] and [`import`] make
-//! tables, `pg` plans and runs scans of them, [`columns`] says what a scan needs of a row,
-//! [`error`] turns what goes wrong into SQLSTATEs. [`check`] and [`catalog`] are functions for
+//! The modules in the order in which a query passes them: `options` and `import` make
+//! tables, `pg` plans and runs scans of them, `columns` says what a scan needs of a row,
+//! `error` turns what goes wrong into SQLSTATEs. `check` and `catalog` are functions for
 //! people. HTTP, paging and decoding are in the crate `awork-api`, which knows no PostgreSQL.
 #![deny(unsafe_code)]
 

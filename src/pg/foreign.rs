@@ -142,7 +142,7 @@ unsafe fn require_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: *const std
     // SAFETY: the object exists, since it was just looked up.
     unsafe {
         #[cfg(any(feature = "pg14", feature = "pg15"))]
-        let result = pg_sys::pg_foreign_server_aclcheck(server, user, pg_sys::ACL_USAGE.into());
+        let result = pg_sys::pg_foreign_server_aclcheck(server, user, pg_sys::ACL_USAGE);
         #[cfg(not(any(feature = "pg14", feature = "pg15")))]
         let result = pg_sys::object_aclcheck(
             pg_sys::ForeignServerRelationId,

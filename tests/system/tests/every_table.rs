@@ -12,8 +12,16 @@ use system_tests::{Failure, Workspace};
 struct Table {
     path: String,
     version: i32,
-    /// Column, type, field, kind of parameter, required.
-    columns: Vec<(String, String, Option<String>, Option<String>, bool)>,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    name: String,
+    ty: String,
+    field: Option<String>,
+    /// `path` or `query`, where the column is a parameter.
+    parameter: Option<String>,
+    required: bool,
 }
 
 type Keys = Vec<(String, String)>;
@@ -24,13 +32,13 @@ fn tables(w: &mut Workspace) -> BTreeMap<String, Table> {
         let table = tables.entry(row.get("table_name")).or_default();
         table.path = row.get("api_path");
         table.version = row.get("api_version");
-        table.columns.push((
-            row.get("column_name"),
-            row.get("data_type"),
-            row.get("field"),
-            row.get("parameter"),
-            row.get("required"),
-        ));
+        table.columns.push(Column {
+            name: row.get("column_name"),
+            ty: row.get("data_type"),
+            field: row.get("field"),
+            parameter: row.get("parameter"),
+            required: row.get("required"),
+        });
     }
     tables
 }
@@ -145,7 +153,7 @@ fn every_table_has_the_rows_of_the_sandbox() {
     for (name, table) in &tables {
         let mut keys = keys(&w, &tables, name);
         let mut conditions = Vec::new();
-        for (column, _, field, parameter, required) in &table.columns {
+        for Column { name: column, field, parameter, required, .. } in &table.columns {
             let (Some(field), Some(parameter)) = (field, parameter) else { continue };
             if !required {
                 continue;
@@ -179,7 +187,7 @@ fn every_table_has_the_rows_of_the_sandbox() {
         with_rows += usize::from(!got.is_empty());
 
         let mut checks = Vec::new();
-        for (column, ty, field, parameter, _) in &table.columns {
+        for Column { name: column, ty, field, parameter, .. } in &table.columns {
             let Some(field) = field.as_ref().filter(|_| parameter.is_none()) else { continue };
             let path = format!("{{{}}}", field.replace('/', ","));
             checks.push(match ty.as_str() {

@@ -112,7 +112,7 @@ fn check_json(raw: &str) -> Result<(), &'static str> {
     let mut high = false;
     while let Some(at) = rest.find('\\') {
         let lone = high && at > 0;
-        let escape = rest[at..].as_bytes();
+        let escape = &rest.as_bytes()[at..];
         let unit = match escape.get(1) {
             Some(b'u') => {
                 rest.get(at + 2..at + 6).and_then(|hex| u16::from_str_radix(hex, 16).ok())

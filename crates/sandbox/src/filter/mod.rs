@@ -1,5 +1,5 @@
-//! The filter and order language of the lists: text to syntax ([`parse`]), syntax to types
-//! ([`check`]), types to an answer per row ([`eval`]), and the order of rows ([`order`]).
+//! The filter and order language of the lists: text to syntax ([`mod@parse`]), syntax to types
+//! ([`mod@check`]), types to an answer per row ([`eval`]), and the order of rows ([`order`]).
 
 mod check;
 mod eval;
