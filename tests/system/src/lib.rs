@@ -2,6 +2,7 @@
 //! starts, and a sandbox of one's own behind a foreign server.
 #![forbid(unsafe_code)]
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use awork_sandbox::{Config, Sandbox};
@@ -15,10 +16,19 @@ pub struct Workspace {
     pub sandbox: Sandbox,
     /// The name of the foreign server and of the schema with its tables.
     pub name: String,
+    /// The warnings and notices of the session so far.
+    pub notices: Notices,
 }
+
+/// Messages that a session got beside its results.
+pub type Notices = Arc<Mutex<Vec<String>>>;
 
 /// A new session; none, with the reason printed, where no cluster was started for tests.
 pub fn connect() -> Option<Client> {
+    connect_with(Notices::default())
+}
+
+fn connect_with(notices: Notices) -> Option<Client> {
     let Ok(host) = std::env::var("AWORK_FDW_TEST_HOST") else {
         println!("skipped: no cluster to test with; scripts/test starts one");
         return None;
@@ -26,13 +36,17 @@ pub fn connect() -> Option<Client> {
     let mut connection = Connection::new();
     connection.host_path(host).user("postgres").dbname("postgres");
     connection.connect_timeout(Duration::from_secs(10));
+    connection.notice_callback(move |notice| {
+        notices.lock().expect("no test panics here").push(notice.message().to_owned());
+    });
     Some(connection.connect(NoTls).expect("the cluster of scripts/test accepts connections"))
 }
 
 impl Workspace {
     /// A foreign server `name` without tables.
     pub fn empty(name: &str, config: Config) -> Option<Self> {
-        let mut client = connect()?;
+        let notices = Notices::default();
+        let mut client = connect_with(notices.clone())?;
         let sandbox = Sandbox::start(config).expect("the sandbox starts");
         client
             .batch_execute(&format!(
@@ -47,7 +61,7 @@ impl Workspace {
                 sandbox.api_url()
             ))
             .expect("a server can be made");
-        Some(Self { client, sandbox, name: name.to_owned() })
+        Some(Self { client, sandbox, name: name.to_owned(), notices })
     }
 
     /// A foreign server `name` with every table in the schema `name`.

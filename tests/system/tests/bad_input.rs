@@ -219,7 +219,10 @@ fn a_page_that_comes_again_is_an_error_and_one_that_is_short_a_warning() {
     expect(&failure, "HV00M", &["repeats the rows", "\"time_entries\""]);
 
     w.sandbox.add_fault(Fault { nth: Some(1), ..fault("", Action::DropRows { rows: 2 }) });
+    w.client.batch_execute("SET client_min_messages = warning").unwrap();
     assert_eq!(w.client.query_one(sql, &[]).unwrap().get::<_, i64>(0), 498);
+    let warnings = w.notices.lock().unwrap().clone();
+    assert_eq!(warnings, ["awork announced 500 rows of \"time_entries\" and sent 498"]);
     w.sandbox.clear_faults();
 
     // Totals and page sizes that are not what was asked for, or are missing.
