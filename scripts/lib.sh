@@ -31,9 +31,11 @@ find_postgresql() {
 # Whether clang's library is there, which bindgen loads.
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return
-    local pattern
-    for pattern in '/usr/lib/llvm-*/lib/libclang*.so*' '/usr/lib/*/libclang*.so*' '/usr/lib64/libclang*.so*'; do
-        compgen -G "$pattern" >/dev/null && return
+    local folder
+    for folder in /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64; do
+        # Not libclang-cpp, which is another library.
+        compgen -G "$folder/libclang.so*" >/dev/null && return
+        compgen -G "$folder/libclang-[0-9]*.so*" >/dev/null && return
     done
     return 1
 }
@@ -159,6 +161,7 @@ start_sandbox() {
         kill -0 "$sandbox_pid" 2>/dev/null || { cat "$work/sandbox.log" >&2; die "the sandbox stopped"; }
         sleep 0.1
     done
+    [ -s "$work/sandbox.url" ] || die "the sandbox did not start within a minute"
     sandbox_url=$(cat "$work/sandbox.url")
 }
 

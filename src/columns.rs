@@ -1,7 +1,7 @@
 //! What the columns of a foreign table stand for: each is matched with a column of the
 //! resource, by its option `field` or else by its name.
 
-use awork_api::catalogue::columns::{Column, Source, columns};
+use awork_api::catalogue::columns::{Column, Source, columns, resolve};
 use awork_api::catalogue::{Catalogue, Location, Resource};
 use awork_api::rows::Kind;
 use pgrx::pg_sys;
@@ -24,15 +24,7 @@ pub(crate) fn source(
     known: &[Column],
     attribute: &Attribute,
 ) -> Option<Source> {
-    let by_name = |name: &str| known.iter().find(|c| c.name == name).map(|c| c.source.clone());
-    let Some(field) = &attribute.field else { return by_name(&attribute.name) };
-    known
-        .iter()
-        .find(|c| c.source.field(resource).as_ref() == Some(field))
-        .map(|c| c.source.clone())
-        .or_else(|| by_name(field))
-        // A property that the catalogue does not have yet.
-        .or_else(|| Some(Source::Field(field.split('/').map(str::to_owned).collect())))
+    resolve(resource, known, &attribute.name, attribute.field.as_deref())
 }
 
 /// The columns that a table of this resource has when it is imported.

@@ -1,5 +1,6 @@
 //! The statements of IMPORT FOREIGN SCHEMA, and the comments that follow them.
 
+use awork_api::catalogue::columns::field_option;
 use awork_api::catalogue::{Catalogue, Resource};
 use pgrx::spi::{quote_identifier, quote_literal};
 
@@ -54,7 +55,7 @@ fn create_table(resource: &Resource, server: &str) -> String {
         .into_iter()
         .map(|column| {
             // The option keeps the column's meaning when the column is renamed.
-            let field = column.source.field(resource).unwrap_or_else(|| column.name.clone());
+            let field = field_option(resource, &column);
             format!(
                 "  {} {} OPTIONS (field {})",
                 quote_identifier(&column.name),

@@ -61,7 +61,11 @@ impl Converter {
                 Cell::Null => return None,
                 Cell::Text(span) => batch.text(span),
                 Cell::Timestamp(value) => {
-                    instant = time::show_timestamp(value)? + "Z";
+                    // Past year 9999 only PostgreSQL's own text reaches.
+                    instant = match time::show_timestamp(value) {
+                        Some(text) => text + "Z",
+                        None => output(value.into(), pg_sys::TIMESTAMPTZOID),
+                    };
                     &instant
                 }
                 _ => self.mismatch(cell),
@@ -193,13 +197,17 @@ pub(super) unsafe fn request_text(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -
         _ => None,
     };
     // What cannot be shown (infinity) goes as PostgreSQL writes it; awork says that it is no date.
-    shown.unwrap_or_else(|| {
-        let mut function = pg_sys::InvalidOid;
-        let mut is_varlena = false;
-        // SAFETY: as the caller promises; the output is a NUL-terminated string.
-        unsafe {
-            pg_sys::getTypeOutputInfo(type_oid, &mut function, &mut is_varlena);
-            super::foreign::text(pg_sys::OidOutputFunctionCall(function, datum))
-        }
-    })
+    shown.unwrap_or_else(|| output(datum, type_oid))
+}
+
+/// A value as its type's output function writes it, which must be safe for any datum of the type
+/// that the caller has.
+fn output(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> String {
+    let mut function = pg_sys::InvalidOid;
+    let mut is_varlena = false;
+    // SAFETY: the datum is a value of the type; the output is a NUL-terminated string.
+    unsafe {
+        pg_sys::getTypeOutputInfo(type_oid, &mut function, &mut is_varlena);
+        super::foreign::text(pg_sys::OidOutputFunctionCall(function, datum))
+    }
 }

@@ -318,8 +318,8 @@ impl ScanState {
                 ),
                 detail,
                 format!(
-                    "Add a condition such as {column} = '…' or {column} IN ('…', '…'), \
-                     or join the column with a table that has the values."
+                    "Add a condition such as {column} = '…' or {column} IN ('…', '…') with values \
+                     of the column's type, or join the column with a table that has the values."
                 ),
             ),
             None => error::unbound_key(

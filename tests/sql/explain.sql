@@ -32,7 +32,7 @@ DROP SCHEMA explained CASCADE;
 DROP SERVER explained CASCADE;
 
 -- ANALYZE adds what was done
-\getenv url AWORK_SANDBOX_URL
+\set url `echo "$AWORK_SANDBOX_URL"`
 CREATE SERVER explained FOREIGN DATA WRAPPER awork_fdw
     OPTIONS (api_url :'url', api_key 'awork-sandbox-key', page_size '1000');
 CREATE FOREIGN TABLE entries (id uuid, duration integer) SERVER explained OPTIONS (resource 'time_entries');
@@ -41,6 +41,7 @@ DECLARE line text;
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
         CONTINUE WHEN line ~ 'Memory|Buckets|Buffers';
+        line := regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
         RETURN NEXT regexp_replace(line, 'Bytes Received: \d+', 'Bytes Received: N');
     END LOOP;
 END $$;

@@ -44,7 +44,7 @@ IMPORT FOREIGN SCHEMA absences EXCEPT (absence_regions, absence_region_details) 
 SELECT foreign_table_name FROM information_schema.foreign_tables
 WHERE foreign_table_schema = 'chosen' ORDER BY 1;
 
--- tables of other wrappers get no comments of ours
+-- what does not exist
 IMPORT FOREIGN SCHEMA nonsense FROM SERVER import INTO chosen; -- should fail
 IMPORT FOREIGN SCHEMA awork LIMIT TO (roles) FROM SERVER import INTO chosen OPTIONS (colour 'red'); -- should fail
 

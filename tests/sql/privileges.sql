@@ -1,7 +1,7 @@
 --
 -- Whose key is used, and who may see it.
 --
-\getenv url AWORK_SANDBOX_URL
+\set url `echo "$AWORK_SANDBOX_URL"`
 SET client_min_messages = error;
 CREATE SERVER shared FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url :'url', max_retries '0');
 CREATE FOREIGN TABLE entries (id uuid) SERVER shared OPTIONS (resource 'time_entries');

@@ -2,8 +2,8 @@
 //! rows only to notice that something is missing; sends nothing itself.
 //!
 //! A list ends where the pages that `aw-totalitems` announces end, or with an empty page where
-//! nothing is announced. A page with fewer rows than asked for, even none, is not the end: awork
-//! has dropped rows after paging before.
+//! nothing is announced or rows are missing. A page with fewer rows than asked for, even none, is
+//! not the end: awork has dropped rows after paging before.
 
 use std::collections::HashSet;
 
@@ -37,6 +37,8 @@ pub struct Pages {
     next: u64,
     /// The last page, once it is known.
     last: Option<u64>,
+    /// The last page by what is announced.
+    announced: Option<u64>,
     /// Where no total is announced, pages are read one by one until an empty one.
     one_by_one: bool,
     outstanding: u64,
@@ -56,6 +58,7 @@ impl Pages {
             page_size: page_size.into(),
             next: 1,
             last: None,
+            announced: None,
             one_by_one: true,
             outstanding: 0,
             total: None,
@@ -109,7 +112,8 @@ impl Pages {
         } else if let (Some(total), false) = (info.total, self.one_by_one) {
             // The largest total counts: a row that went may have moved another one away.
             self.total = self.total.max(Some(total));
-            self.last = Some(total.div_ceil(self.page_size).max(page));
+            self.announced = Some(total.div_ceil(self.page_size));
+            self.last = self.announced.max(Some(page));
         } else if rows == 0 {
             // Past the end, whatever was announced before.
             self.last = Some(self.last.unwrap_or(page).min(page));
@@ -125,7 +129,8 @@ impl Pages {
         let same_bytes = info.fingerprint.is_some() && info.fingerprint == self.fingerprint;
         self.fingerprint = info.fingerprint;
         if page > 1 && rows > 0 && (same_rows || same_bytes) {
-            if !self.declared || (self.one_by_one && rows < self.page_size) {
+            let past_the_end = self.announced.is_some_and(|announced| page > announced);
+            if !self.declared || past_the_end || (self.one_by_one && rows < self.page_size) {
                 // It has no pages, so that what came is all there is: the same again, and less
                 // than was asked for.
                 self.last = Some(page);
@@ -140,6 +145,10 @@ impl Pages {
         self.seen.rotate_left(1);
         self.seen[1] = ids.iter().flatten().copied().collect();
         self.rows += rows - repeated.len() as u64;
+        if rows > 0 && self.is_done() && self.shortfall().is_some() {
+            // Rows are missing, and the size of a page may not be what it was said to be.
+            self.last = Some(page + 1);
+        }
         Ok(Repeated::Rows(repeated))
     }
 
@@ -162,7 +171,8 @@ impl Pages {
                 self.one_by_one = false;
                 // A list that came whole has one page, whatever the sizes say.
                 let pages = if rows >= total { 1 } else { total.div_ceil(self.page_size) };
-                self.last = Some(pages.max(1));
+                self.announced = Some(pages.max(1));
+                self.last = self.announced;
             }
             None if !self.declared || rows == 0 => self.last = Some(1),
             None => {}

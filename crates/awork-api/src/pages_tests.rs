@@ -57,7 +57,7 @@ fn without_a_total_an_empty_page_is_the_end() {
 fn a_short_page_is_not_the_end() {
     let mut pages = Pages::new(true, 10);
     let server = |p| (slice(p, 10, 30).split_off(usize::from(p == 1) * 2), info(30));
-    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3], 28));
+    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3, 4], 28));
     assert_eq!(pages.shortfall(), Some((30, 28)));
 }
 
@@ -65,7 +65,7 @@ fn a_short_page_is_not_the_end() {
 fn an_emptied_page_in_the_middle_is_not_the_end() {
     let mut pages = Pages::new(true, 10);
     let server = |p| (if p == 2 { Vec::new() } else { slice(p, 10, 30) }, info(30));
-    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3], 20));
+    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3, 4], 20));
     assert_eq!(pages.shortfall(), Some((30, 20)));
 }
 
@@ -79,8 +79,22 @@ fn a_row_that_goes_while_pages_are_read_is_noticed() {
             (((p - 1) * 10 + 1..(p * 10 + 1).min(30)).map(|id| Some(id.into())).collect(), info(29))
         }
     };
-    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3], 29));
+    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3, 4], 29));
     assert_eq!(pages.shortfall(), Some((30, 29)));
+}
+
+#[test]
+fn a_smaller_page_than_the_header_says_is_noticed() {
+    let mut pages = Pages::new(true, 1000);
+    let answer = PageInfo { total: Some(25), page_size: Some(1000), ..PageInfo::default() };
+    assert_eq!(read(&mut pages, |p| (slice(p, 10, 25), answer)).unwrap(), (vec![1, 2, 3], 25));
+}
+
+#[test]
+fn a_server_that_repeats_its_last_page_past_the_end_is_at_its_end() {
+    let mut pages = Pages::new(true, 10);
+    let server = |p: u64| (slice(p.min(3), 10, 28), info(30));
+    assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3, 4], 28));
 }
 
 #[test]
@@ -108,7 +122,7 @@ fn a_list_that_grows_is_read_to_its_new_end() {
 fn a_list_that_shrinks_ends_at_the_empty_page() {
     let total = |p| if p == 1 { 30 } else { 12 };
     let read = read(&mut Pages::new(true, 10), |p| (slice(p, 10, total(p)), info(total(p))));
-    assert_eq!(read.unwrap(), (vec![1, 2], 12));
+    assert_eq!(read.unwrap(), (vec![1, 2, 3], 12));
 }
 
 #[test]
@@ -116,9 +130,10 @@ fn rows_that_moved_to_the_next_page_come_once() {
     // A row is inserted in front while the pages are read, so that row 9 comes twice.
     let read = read(&mut Pages::new(true, 10), |p| match p {
         1 => ((0..10).map(Some).collect(), info(15)),
-        _ => ((9..15).map(Some).collect(), info(16)),
+        2 => ((9..15).map(Some).collect(), info(16)),
+        _ => (Vec::new(), info(16)),
     });
-    assert_eq!(read.unwrap(), (vec![1, 2], 15));
+    assert_eq!(read.unwrap(), (vec![1, 2, 3], 15));
 }
 
 #[test]

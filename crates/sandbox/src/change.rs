@@ -10,6 +10,9 @@ use crate::data::{entries, guid};
 use crate::engine::Engine;
 use crate::source::{Found, Kind};
 
+/// Tables to whose rows time entries refer by their places.
+const REFERRED: &[&str] = &["projects", "users", "types_of_work"];
+
 /// A change to one resource.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -89,6 +92,11 @@ impl Engine {
         let changed = match &listing.kind {
             Kind::Entries(_) => change_entries(&mut world, &deleted, &updated, &change.insert),
             Kind::Table(table) => {
+                if !deleted.is_empty() && REFERRED.contains(&&**table) {
+                    let why =
+                        format!("rows of \"{}\" cannot go: time entries refer to them", table);
+                    return Err(Error::Change(why));
+                }
                 change_table(&mut world, table, &deleted, &updated, &change.insert)
             }
             _ => {
@@ -96,8 +104,9 @@ impl Engine {
                 return Err(Error::Change(why));
             }
         };
-        drop(world);
+        // While the world is locked, so that no page is cut from a list of before.
         self.forget();
+        drop(world);
         Ok(changed)
     }
 }

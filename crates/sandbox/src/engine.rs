@@ -180,14 +180,26 @@ impl Engine {
 
     /// Every row of a resource, in the order of the unfiltered list.
     pub(crate) fn rows(&self, resource: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
+        let mut rows = Vec::new();
+        self.visit(resource, parameters, |row| rows.push(row));
+        rows
+    }
+
+    /// The rows of [`Engine::rows`], one at a time.
+    pub(crate) fn visit(
+        &self,
+        resource: &str,
+        parameters: &[(&str, &str)],
+        mut visitor: impl FnMut(Value),
+    ) {
         let world = self.world();
         match self.found(&world, resource, parameters) {
             Some(Found::List(listing)) => {
                 let places = listing.places.iter();
-                places.filter_map(|place| row(&world, &listing.kind, *place)).collect()
+                places.filter_map(|place| row(&world, &listing.kind, *place)).for_each(visitor);
             }
-            Some(Found::One(row)) => vec![row],
-            _ => Vec::new(),
+            Some(Found::One(row)) => visitor(row),
+            _ => {}
         }
     }
 

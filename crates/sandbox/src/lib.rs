@@ -113,6 +113,11 @@ impl Sandbox {
         self.shared.engine.rows(resource, parameters)
     }
 
+    /// The rows of [`Sandbox::rows`], one at a time, for lists that are too long to hold.
+    pub fn visit(&self, resource: &str, parameters: &[(&str, &str)], visitor: impl FnMut(Value)) {
+        self.shared.engine.visit(resource, parameters, visitor);
+    }
+
     /// Parameters of a resource under which it has rows: of its path, and required ones of the
     /// query. None where nothing has rows.
     pub fn parameters(&self, resource: &str) -> Option<Vec<(String, String)>> {

@@ -62,8 +62,9 @@ impl Limits {
             }
             left[i] = limits[i].saturating_sub(windows[i].used);
         }
-        // The generic headers tell of the window that is nearer to its end of requests.
-        let tight = usize::from(left[1] < left[0]);
+        // The generic headers tell of the window that is nearer to its end of requests, and of the
+        // one that ends later where both are used up.
+        let tight = usize::from((left[1], wait[0]) < (left[0], wait[1]));
         let mut headers = vec![
             ("ratelimit-limit", limits[tight].to_string()),
             ("ratelimit-remaining", left[tight].to_string()),

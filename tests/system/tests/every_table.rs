@@ -185,6 +185,13 @@ fn every_table_has_the_rows_of_the_sandbox() {
         assert_eq!(got.len(), expected.len(), "{place}");
         assert_eq!(got, expected, "{place}");
         with_rows += usize::from(!got.is_empty());
+        for columns in ["count(*)", "count(t)"] {
+            // No column at all, and every column, parameters included.
+            let sql = format!("SELECT {columns} FROM \"{name}\" t {filter}");
+            let row = w.client.query_one(&sql, &[]);
+            let row = row.unwrap_or_else(|e| panic!("{place}: {:?}", Failure::from(&e)));
+            assert_eq!(row.get::<_, i64>(0) as usize, got.len(), "{place}: {columns}");
+        }
 
         let mut checks = Vec::new();
         for Column { name: column, ty, field, parameter, .. } in &table.columns {

@@ -80,6 +80,34 @@ impl Source {
     }
 }
 
+/// The value of the column option `field` that names this column whatever its name is then.
+pub fn field_option(resource: &Resource, column: &Column) -> String {
+    match &column.source {
+        // A property has the parameter's own name.
+        Source::Parameter(i) if resource.parameters[*i].column.is_some() => column.name.clone(),
+        source => source.field(resource).unwrap_or_else(|| column.name.clone()),
+    }
+}
+
+/// Where the values of a column come from, by its option `field` or else by its name, among the
+/// columns that the resource is known to have; none where the resource has nothing for it.
+pub fn resolve(
+    resource: &Resource,
+    known: &[Column],
+    name: &str,
+    field: Option<&str>,
+) -> Option<Source> {
+    let by_name = |name: &str| known.iter().find(|c| c.name == name).map(|c| c.source.clone());
+    let Some(field) = field else { return by_name(name) };
+    known
+        .iter()
+        .find(|c| c.source.field(resource).as_deref() == Some(field))
+        .map(|c| c.source.clone())
+        .or_else(|| by_name(field))
+        // A property that the catalogue does not have yet.
+        .or_else(|| Some(Source::Field(field.split('/').map(str::to_owned).collect())))
+}
+
 /// The columns of a resource, in order.
 pub fn columns(catalogue: &Catalogue, resource: &Resource) -> Vec<Column> {
     let mut list = ColumnList::default();

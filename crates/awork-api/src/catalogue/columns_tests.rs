@@ -55,3 +55,19 @@ fn every_table_ends_with_attrs_and_has_each_name_once() {
         assert!(columns.iter().all(|c| c.name.len() < 64), "{}", resource.name);
     }
 }
+
+#[test]
+fn an_imported_column_keeps_its_meaning_under_any_name() {
+    let catalogue = Catalogue::bundled();
+    for resource in &catalogue.resources {
+        let known = columns(catalogue, resource);
+        for column in &known {
+            let field = field_option(resource, column);
+            let place = format!("{}.{}", resource.name, column.name);
+            let renamed = resolve(resource, &known, "renamed", Some(&field));
+            assert_eq!(renamed.as_ref(), Some(&column.source), "{place}");
+            let by_name = resolve(resource, &known, &column.name, None);
+            assert_eq!(by_name.as_ref(), Some(&column.source), "{place}");
+        }
+    }
+}

@@ -153,7 +153,16 @@ impl<'de> Visitor<'de> for &mut Rows<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        if self.projection.root.slots.is_empty() {
+        let root = &self.projection.root;
+        if root.slots.is_empty() && root.children.is_empty() && !self.projection.with_ids {
+            // Only the number of rows is wanted; they may be plain strings.
+            while seq.next_element::<IgnoredAny>()?.is_some() {
+                self.begin();
+                self.finish(None).map_err(de::Error::custom)?;
+            }
+            return Ok(());
+        }
+        if root.slots.is_empty() {
             // No column needs a row as a whole, so that the row is read only once.
             while seq.next_element_seed(Row(self))?.is_some() {}
             return Ok(());

@@ -66,6 +66,12 @@ fn rows_without_columns_are_counted() {
 }
 
 #[test]
+fn plain_strings_without_columns_are_counted() {
+    let batch = page(br#"["a","b","c"]"#, Shape::List, &Projection::new(&[], false)).unwrap();
+    assert_eq!(batch.rows(), 3);
+}
+
+#[test]
 fn derived_columns() {
     let started = Target {
         name: "started_at".into(),

@@ -204,7 +204,7 @@ fn definitions(world: &World, project: usize, model: &str) -> Vec<Value> {
     linked.map(|(_, row)| world.trim_to(row, model)).collect()
 }
 
-fn private_statuses(world: &World, _other: bool) -> Found {
+fn private_statuses(world: &World) -> Found {
     let first = WORKFLOWS * TASK_STATUSES;
     made(world.table("task_statuses").rows[first..].to_vec())
 }

@@ -18,7 +18,6 @@ pub(super) fn of_me(world: &World, asked: Asked<'_>, path: &str) -> Found {
     let id = world.id_text("users", me);
     let own = |row: &Value| is(row, "userId", &id);
     let kind = asked.arguments.first().map(String::as_str).unwrap_or_default();
-    let user = asked.query.get("userid").and_then(|id| world.table("users").place(id));
     match path {
         "me" => Found::One(myself(world, me)),
         "me/permissions" => Found::One(permissions(world, asked)),
@@ -31,7 +30,7 @@ pub(super) fn of_me(world: &World, asked: Asked<'_>, path: &str) -> Found {
             checklist(world, asked, 0)
         }
         "me/privatetasks/tags" => made(counted(world, "task_tags")),
-        "me/privatetasks/taskstatuses" => private_statuses(world, user.is_some()),
+        "me/privatetasks/taskstatuses" => private_statuses(world),
         "me/tasks/tags" => made(tags_of_tasks(world, 0..world.tasks.rows.len())),
         "me/dashboards" => {
             let rows = world.table("dashboards").rows.iter().cloned();
@@ -120,7 +119,7 @@ pub(super) fn of_users(world: &World, asked: Asked<'_>, path: &str) -> Found {
         "users/{}/assignedtasks" => assigned(world, asked, user),
         "users/{}/privatetasks" => private(world, user, false),
         "users/{}/otherprivatetasks" => private(world, user, true),
-        "users/{}/privatetasks/taskstatuses" => private_statuses(world, true),
+        "users/{}/privatetasks/taskstatuses" => private_statuses(world),
         "users/{}/privatetasks/{}/checklistitems"
         | "users/{}/otherprivatetasks/{}/checklistitems" => checklist(world, asked, 1),
         "users/{}/capacity" => Found::One(people::capacity(world, user)),
