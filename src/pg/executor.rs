@@ -159,6 +159,7 @@ impl ScanState {
         let mut targets = Vec::new();
         let used = |a: &&Attribute| scan_plan.attributes.contains(&a.number);
         for attribute in table.attributes.iter().filter(used) {
+            let converter = Converter::new(&table.name, attribute);
             let from = match source(table.resource, &known, attribute) {
                 None => error::column_not_found(
                     format!(
@@ -167,7 +168,10 @@ impl ScanState {
                     ),
                     "Give the column the option \"field\" with the name of the property in awork.",
                 ),
-                Some(Source::Parameter(parameter)) => From::Parameter(parameter, None),
+                Some(Source::Parameter(i)) => {
+                    let assumed = table.resource.parameters[i].default.as_deref();
+                    From::Parameter(i, assumed.map(|text| converter.default(text)))
+                }
                 Some(source) => {
                     let kind = kind(attribute);
                     let plain = attribute.type_oid == attribute.base_type && attribute.typmod < 0;
@@ -183,14 +187,6 @@ impl ScanState {
                     targets.push(Target { name: attribute.name.clone(), source, kind });
                     From::Cell(targets.len() - 1)
                 }
-            };
-            let converter = Converter::new(&table.name, attribute);
-            let from = match from {
-                From::Parameter(i, _) => {
-                    let assumed = table.resource.parameters[i].default.as_deref();
-                    From::Parameter(i, assumed.map(|text| converter.default(text)))
-                }
-                cell => cell,
             };
             columns.push(OutputColumn { position: attribute.number as usize - 1, from, converter });
         }
@@ -357,8 +353,6 @@ impl ScanState {
                 Event::Rows(rows, binding) => {
                     // SAFETY: the slot that shows a row of the last batch was cleared.
                     unsafe { pg_sys::MemoryContextReset(self.batch_memory) };
-                    // Stands before the first row until the loop goes on.
-                    *row = usize::MAX;
                     if rows.rows() == 0 {
                         scan.demand();
                         continue;

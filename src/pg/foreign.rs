@@ -81,9 +81,12 @@ fn attributes(relation: pg_sys::Oid) -> Vec<Attribute> {
 
 /// The settings of a server.
 pub(super) fn settings(server: pg_sys::Oid) -> Settings {
-    let (_, options) = server_options(server);
+    settings_of(&server_options(server).1)
+}
+
+fn settings_of(options: &Options) -> Settings {
     let mut settings = Settings::default();
-    for (option, value) in &options {
+    for (option, value) in options {
         or_raise(settings.set(option, value));
     }
     settings
@@ -99,8 +102,8 @@ fn server_options(server: pg_sys::Oid) -> (String, Options) {
 
 /// A client for a server as `user` may use it. The user mapping's key wins over the server's.
 pub(super) fn client(server: pg_sys::Oid, user: pg_sys::Oid) -> Arc<Client> {
-    let settings = settings(server);
     let (name, server_options) = server_options(server);
+    let settings = settings_of(&server_options);
     let mapping = mapping_options(server, user);
     let Some(key) = find(&mapping, "api_key").or_else(|| find(&server_options, "api_key")) else {
         error::missing_option(

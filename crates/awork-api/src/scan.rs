@@ -177,15 +177,13 @@ impl Reader {
                 let next = lists
                     .iter_mut()
                     .find_map(|(binding, pages)| pages.request().map(|page| (*binding, page)));
-                let next = match (next, &mut unopened) {
-                    (Some(next), _) => Some(next),
-                    (None, unopened) => unopened.next().and_then(|binding| {
-                        let mut pages = Pages::new(job.resource.paged, job.page_size);
-                        let first = pages.request().map(|page| (binding, page));
-                        lists.push((binding, pages));
-                        first
-                    }),
-                };
+                let next = next.or_else(|| {
+                    let binding = unopened.next()?;
+                    let mut pages = Pages::new(job.resource.paged, job.page_size);
+                    let page = pages.request()?;
+                    lists.push((binding, pages));
+                    Some((binding, page))
+                });
                 let Some((binding, page)) = next else { break };
                 let pages = &list(&mut lists, binding)?.1;
                 let Some(target) = self.target(binding, page, pages, orderby.as_deref()) else {
