@@ -240,3 +240,21 @@ fn every_parameter_is_a_column_or_left_out_on_purpose() {
         }
     }
 }
+
+#[test]
+fn embedded_rows_have_the_schema_of_the_list() {
+    let catalogue = Catalogue::bundled();
+    for version in [1, 2] {
+        let Some(specification) = specification(version) else { return };
+        let answers = answers(&specification);
+        for resource in catalogue.resources.iter().filter(|r| r.version == version) {
+            let Some(embedded) = &resource.embedded else { continue };
+            let outer = &answers[&catalogue.resource(&embedded.resource).unwrap().path];
+            let outer = resolve(&specification, &outer["items"]);
+            let array = resolve(&specification, &outer["properties"][&embedded.property]);
+            assert!(array["items"]["$ref"].is_string(), "{}", resource.name);
+            assert_eq!(array["items"], answers[&resource.path]["items"], "{}", resource.name);
+            assert_ne!(array["deprecated"], true, "{}", resource.name);
+        }
+    }
+}

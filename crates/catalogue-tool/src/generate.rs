@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use awork_api::catalogue::{
-    Catalogue, Exclusion, Location, Lookup, Model, Resource, Shape, Support, Type,
+    Catalogue, Embedded, Exclusion, Location, Lookup, Model, Parent, Resource, Shape, Support, Type,
 };
 
 use crate::naming;
-use crate::overrides::{Descriptions, Evidence, Overrides, specific};
+use crate::overrides::{Descriptions, Evidence, Overrides, ParentOf, specific};
 use crate::specification::{Get, Specification};
 
 pub(crate) fn catalogue(
@@ -31,7 +31,7 @@ pub(crate) fn catalogue(
             }
             match list_of(&mut resources, overrides, &get) {
                 Some((list, property)) => {
-                    list.lookups.push(Lookup { path: get.path, property });
+                    list.lookups.push(Lookup { path: get.path, property, wider: false });
                 }
                 None => resources.push(resource(specification.version, get)),
             }
@@ -46,6 +46,7 @@ pub(crate) fn catalogue(
     for model in &mut catalogue.models {
         annotate(model, overrides, descriptions);
     }
+    relate(&mut catalogue, overrides)?;
     catalogue.resources.sort_by(|a, b| a.name.cmp(&b.name));
     catalogue.models.sort_by(|a, b| a.name.cmp(&b.name));
     catalogue.excluded.sort_by(|a, b| a.path.cmp(&b.path));
@@ -79,6 +80,8 @@ fn resource(version: u8, get: Get) -> Resource {
         parameters: get.parameters,
         headers: get.headers,
         lookups: Vec::new(),
+        embedded: None,
+        rows: 0,
         description: String::new(),
     }
 }
@@ -196,5 +199,110 @@ fn annotate(model: &mut Model, overrides: &Overrides, descriptions: &Description
         };
         property.filter = support(&overrides.filter);
         property.order = support(&overrides.order);
+        let name = format!("{}.{}", model.name, property.name);
+        property.whole_seconds = overrides.whole_seconds.properties.contains(&name);
     }
+}
+
+/// Adds what a resource has to do with others, and how large it is taken to be.
+fn relate(catalogue: &mut Catalogue, overrides: &Overrides) -> Result<(), String> {
+    let known = catalogue.clone();
+    for resource in &mut catalogue.resources {
+        let keyed = resource.is_keyed();
+        let (name, path) = (resource.name.clone(), resource.path.clone());
+        for parameter in resource.parameters.iter_mut().filter(|p| p.location == Location::Path) {
+            parameter.parent = match specific(&overrides.parents, &name, &parameter.name) {
+                Some(given) => given_parent(given)?,
+                None => parent_by_path(&known, resource.version, &path, &parameter.name),
+            };
+        }
+        resource.embedded = match overrides.embedded.get(&name) {
+            Some(place) => {
+                let (resource, property) = split(place)?;
+                Some(Embedded { resource, property })
+            }
+            None => None,
+        };
+        let wider = overrides.wider_lookups.contains_key(&name) || leaves_out(&known, resource);
+        for lookup in &mut resource.lookups {
+            lookup.wider = wider;
+        }
+        let default = &overrides.default_rows;
+        resource.rows = match (overrides.rows.get(&name), resource.shape) {
+            (Some(rows), _) => *rows,
+            (None, Shape::Object) => default.object,
+            (None, Shape::List) if keyed => default.keyed,
+            (None, Shape::List) => default.list,
+        };
+    }
+    every_name_is_known(&known, overrides)
+}
+
+fn given_parent(given: &ParentOf) -> Result<Option<Parent>, String> {
+    let (of, only_if) = match given {
+        ParentOf::Always(of) if of.is_empty() => return Ok(None),
+        ParentOf::Always(of) => (of, None),
+        ParentOf::If { of, only_if } => (of, Some(only_if.clone())),
+    };
+    let (resource, property) = split(of)?;
+    Ok(Some(Parent { resource, property, only_if }))
+}
+
+/// The list whose path is the part before the parameter, if its rows have an id.
+fn parent_by_path(known: &Catalogue, version: u8, path: &str, parameter: &str) -> Option<Parent> {
+    let (before, _) = path.split_once(&format!("/{{{parameter}}}"))?;
+    let list = known
+        .resources
+        .iter()
+        .find(|r| r.version == version && r.path == before && r.shape == Shape::List)?;
+    model(known, list)?.property("id")?;
+    Some(Parent { resource: list.name.clone(), property: "id".to_owned(), only_if: None })
+}
+
+/// Whether a list is known not to have every row: it has to be asked for the archived ones, or
+/// its rows can be archived, deleted or in the trash.
+fn leaves_out(known: &Catalogue, resource: &Resource) -> bool {
+    let asked = ["showArchived", "includeTrashedDocuments"];
+    let marked = ["isArchived", "deletedOn", "movedToTrashOn"];
+    resource.parameters.iter().any(|p| asked.contains(&p.name.as_str()))
+        || model(known, resource)
+            .is_some_and(|model| marked.iter().any(|name| model.property(name).is_some()))
+}
+
+/// The model of a resource's rows in a catalogue that is not sorted yet.
+fn model<'c>(known: &'c Catalogue, resource: &Resource) -> Option<&'c Model> {
+    match &resource.item {
+        Type::Model(name) => known.models.iter().find(|m| m.name == *name),
+        _ => None,
+    }
+}
+
+/// `table.property`, in two.
+fn split(place: &str) -> Result<(String, String), String> {
+    place
+        .split_once('.')
+        .map(|(table, property)| (table.to_owned(), property.to_owned()))
+        .ok_or_else(|| format!("overrides.toml: \"{place}\" is not a table and a property"))
+}
+
+/// Refuses an entry about a table or property that there is none of, which would do nothing.
+fn every_name_is_known(known: &Catalogue, overrides: &Overrides) -> Result<(), String> {
+    let parents = overrides.parents.keys().filter_map(|key| key.split_once('.')).map(|(t, _)| t);
+    let tables = parents
+        .chain(overrides.embedded.keys().map(String::as_str))
+        .chain(overrides.wider_lookups.keys().map(String::as_str))
+        .chain(overrides.rows.keys().map(String::as_str));
+    for table in tables {
+        if !known.resources.iter().any(|r| r.name == table) {
+            return Err(format!("overrides.toml: there is no table \"{table}\""));
+        }
+    }
+    for place in &overrides.whole_seconds.properties {
+        let (name, property) = split(place)?;
+        let model = known.models.iter().find(|m| m.name == name);
+        if model.and_then(|m| m.property(&property)).is_none() {
+            return Err(format!("overrides.toml: there is no property \"{place}\""));
+        }
+    }
+    Ok(())
 }

@@ -25,10 +25,50 @@ pub(crate) struct Overrides {
     pub(crate) required_parameters: BTreeMap<String, String>,
     /// `table.parameter` or parameter → column, where awork's spelling hides the words.
     pub(crate) parameter_columns: BTreeMap<String, String>,
+    /// `table.parameter` or parameter → where its values are listed, for those that the rule
+    /// does not find; empty where they are listed nowhere.
+    pub(crate) parents: BTreeMap<String, ParentOf>,
+    /// Table → `table.property` of the rows that its own rows are inside of.
+    pub(crate) embedded: BTreeMap<String, String>,
+    /// Table → why its single-object paths may find what the list leaves out, for those that
+    /// the rule does not find.
+    pub(crate) wider_lookups: BTreeMap<String, String>,
+    /// Table → how many rows it is assumed to have.
+    pub(crate) rows: BTreeMap<String, u64>,
+    /// What is assumed of all other tables.
+    pub(crate) default_rows: DefaultRows,
+    /// The dates and times that have whole seconds.
+    pub(crate) whole_seconds: WholeSeconds,
     /// What `filterby` is known to take and not to take.
     pub(crate) filter: Evidence,
     /// What `orderby` is known to take and not to take.
     pub(crate) order: Evidence,
+}
+
+/// `table.property`, alone or with the property that tells where there is nothing below.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum ParentOf {
+    Always(String),
+    If { of: String, only_if: String },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DefaultRows {
+    /// A list that needs no key.
+    pub(crate) list: u64,
+    /// A list below something, for each of that.
+    pub(crate) keyed: u64,
+    /// A single object.
+    pub(crate) object: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WholeSeconds {
+    /// `Model.property`.
+    pub(crate) properties: Vec<String>,
 }
 
 /// `Model.property` for one model, a bare property name for all models.

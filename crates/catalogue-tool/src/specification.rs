@@ -91,6 +91,7 @@ impl Specification {
                 required: parameter["required"].as_bool().unwrap_or(false),
                 default,
                 column: None,
+                parent: None,
                 description: None,
             });
         }
@@ -123,6 +124,7 @@ impl Specification {
                     nullable: schema["nullable"].as_bool().unwrap_or(false),
                     filter: Support::Unknown,
                     order: Support::Unknown,
+                    whole_seconds: false,
                     description: None,
                 })
                 .collect(),

@@ -65,6 +65,13 @@ pub struct Resource {
     /// Single-object paths that answer with one row of this list, e.g. `/projects/{projectId}`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lookups: Vec<Lookup>,
+    /// The list whose rows have this one's rows inside, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<Embedded>,
+    /// How many rows one request brings, all its pages together, where nothing better is
+    /// known: of the whole list, or for one set of keys where the path has parameters. An
+    /// assumption from `overrides.toml`, for a planner's first guess.
+    pub rows: u64,
     /// What the table holds, in a sentence or two, for `COMMENT ON`.
     pub description: String,
 }
@@ -99,9 +106,40 @@ pub struct Parameter {
     /// Its column, where that is not simply the name in snake_case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// Where its values are listed. Only a parameter of the path has one, and only where a
+    /// list has them that needs no keys but those of the same path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// For `COMMENT ON`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+}
+
+/// The list that has a parameter's values, `projects` for the `projectId` of
+/// `/projects/{projectId}/members`. Its own path parameters all occur in the path of the
+/// parameter, by the same name on the wire, and have the same values there. Like any list it
+/// has what awork shows of it: without a parameter to say otherwise no archived rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The name of the list's resource.
+    pub resource: String,
+    /// The property of its rows that has the values, mostly `id`.
+    pub property: String,
+    /// A property of its rows by which it is known without asking that there is nothing
+    /// below: where it is 0 or false. Null, or its absence, says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_if: Option<String>,
+}
+
+/// Where the rows of a list are found without a request of their own: whole and as the same
+/// model, in an array inside the rows of another list. That list is the [`Parent`] of one of
+/// the path's parameters and has all the others, so each row says which key its array is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedded {
+    /// The name of the other list's resource.
+    pub resource: String,
+    /// The property of its rows that holds the array.
+    pub property: String,
 }
 
 /// Where a parameter goes.
@@ -121,6 +159,10 @@ pub struct Lookup {
     pub path: String,
     /// The property of the row that its last parameter equals, e.g. `projectKey`.
     pub property: String,
+    /// Whether the path may answer with an object that the list leaves out: archived, in the
+    /// trash, or beyond what the list is about or shows to the caller. In doubt true.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub wider: bool,
 }
 
 /// A JSON object of the API.
@@ -150,6 +192,10 @@ pub struct Property {
     /// Whether `orderby` knows the property.
     #[serde(default, skip_serializing_if = "Support::is_unknown")]
     pub order: Support,
+    /// Whether every value of this date and time is a whole second, being a calendar day's
+    /// bound: midnight, noon, or a second before midnight.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub whole_seconds: bool,
     /// For `COMMENT ON`; absent where the name says it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -240,3 +286,7 @@ fn find<'a, T>(list: &'a [T], name: &str, key: impl Fn(&T) -> &str) -> Option<&'
 fn is_false(value: &bool) -> bool {
     !value
 }
+
+#[cfg(test)]
+#[path = "relations_tests.rs"]
+mod relations_tests;
