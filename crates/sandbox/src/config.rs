@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::filter::Refused;
+
 /// The settings of a sandbox.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -24,6 +26,11 @@ pub struct Config {
     pub rate_limit: Option<RateLimit>,
     /// Whether texts compare with regard to case and to blanks at the end.
     pub case_sensitive: bool,
+    /// Whether `x ne 'v'` leaves out the rows whose x is null, and `not` likewise leaves out
+    /// rows of which it cannot be said, as in SQL. `x ne null` means the same either way.
+    pub ne_excludes_null: bool,
+    /// What is refused in filters and orders; see [`crate::Sandbox::refuse`].
+    pub refused: Refused,
     /// Whether nulls come last in ascending order.
     pub nulls_last: bool,
     /// Whether `in` is understood outside of `any`.
@@ -126,6 +133,8 @@ impl Default for Config {
             latency: Duration::ZERO,
             rate_limit: None,
             case_sensitive: false,
+            ne_excludes_null: false,
+            refused: Refused::default(),
             nulls_last: false,
             top_level_in: false,
             default_page_size: 10,

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::body::Flow;
 use crate::change::Change;
 use crate::fault::Fault;
+use crate::filter::Refused;
 use crate::request::Query;
 use crate::server::Shared;
 
@@ -63,6 +64,15 @@ pub(crate) async fn answer(
         }),
         (&Method::DELETE, "faults") => {
             shared.faults.clear();
+            Ok(json!({}))
+        }
+        (&Method::GET, "refused") => Ok(json!(*shared.engine.refused())),
+        (&Method::PUT, "refused") => read::<Refused>(request).await.map(|refused| {
+            tokio::task::block_in_place(|| shared.engine.refuse(refused));
+            json!({})
+        }),
+        (&Method::DELETE, "refused") => {
+            tokio::task::block_in_place(|| shared.engine.refuse(Refused::default()));
             Ok(json!({}))
         }
         (&Method::POST, "changes") => read::<Change>(request).await.and_then(|change| {

@@ -13,7 +13,7 @@ use crate::data::entry_json::Shape;
 use crate::data::guid;
 use crate::data::world::World;
 use crate::fault::Action;
-use crate::filter::Habits;
+use crate::filter::{Habits, Refused};
 use crate::list::{row, stored};
 use crate::request::Query;
 use crate::routes::{Route, Routes};
@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub(crate) world: RwLock<World>,
     pub(crate) routes: Routes,
     pub(crate) lists: Mutex<Vec<(String, Arc<Listing>)>>,
+    /// Starts as the configuration says and may change.
+    refused: RwLock<Refused>,
 }
 
 /// A request for data.
@@ -46,7 +48,8 @@ impl Engine {
         let now = clock::parse(&config.now).ok_or_else(|| Error::Now(config.now.clone()))?;
         let world = RwLock::new(World::invent(config.seed, now, config.scale));
         let routes = Routes::of(Catalogue::bundled());
-        Ok(Engine { config, world, routes, lists: Mutex::default() })
+        let refused = RwLock::new(config.refused.clone());
+        Ok(Engine { config, world, routes, lists: Mutex::default(), refused })
     }
 
     pub(crate) fn world(&self) -> RwLockReadGuard<'_, World> {
@@ -63,7 +66,22 @@ impl Engine {
             case_sensitive: self.config.case_sensitive,
             nulls_last: self.config.nulls_last,
             top_level_in: self.config.top_level_in,
+            ne_excludes_null: self.config.ne_excludes_null,
         }
+    }
+
+    /// What is refused in filters and orders.
+    pub(crate) fn refused(&self) -> RwLockReadGuard<'_, Refused> {
+        self.refused.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses this from now on, and nothing else.
+    pub(crate) fn refuse(&self, refused: Refused) {
+        // Without a request under way, which would remember a list that is now refused.
+        let world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+        *self.refused.write().unwrap_or_else(PoisonError::into_inner) = refused;
+        self.forget();
+        drop(world);
     }
 
     /// Answers a request.

@@ -33,6 +33,7 @@ use tokio::runtime::{Builder, Runtime};
 pub use change::{Change, Changed, RowName, Update};
 pub use config::{Config, Error, Identity, LargePages, RateLimit};
 pub use fault::{Action, Fault};
+pub use filter::{Feature, Refused};
 pub use log::LogEntry;
 
 /// A running sandbox; it stops when dropped.
@@ -100,6 +101,12 @@ impl Sandbox {
     /// Removes all faults.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
+    }
+
+    /// Refuses this in filters and orders from now on, and nothing else: such a request is
+    /// answered with 400 and the code `invalid-filter-or-order`.
+    pub fn refuse(&self, refused: Refused) {
+        self.shared.engine.refuse(refused);
     }
 
     /// Changes the data.

@@ -150,18 +150,21 @@ impl Engine {
         listing: &mut Listing,
     ) -> Result<(), filter::Refusal> {
         let habits = self.habits();
+        let refused = self.refused();
         let Listing { kind, places } = listing;
         if let Some(text) = filter {
             let moment = filter::moment(world.now, world.id("users", asked.me));
             let expression = filter::parse(text, moment)?;
-            let predicate = filter::check(world.catalogue, asked.model, &expression, habits)?;
+            refused.allow_filter(&expression)?;
+            let model = asked.model;
+            let predicate = filter::check(world.catalogue, model, &expression, habits, &refused)?;
             places.retain(|place| {
                 node(world, kind, *place)
                     .is_some_and(|node| filter::holds(world, &node, &predicate, habits))
             });
         }
         if let Some(text) = order {
-            let order = Order::parse(world.catalogue, asked.model, text)?;
+            let order = Order::parse(world.catalogue, asked.model, text, &refused)?;
             let mut keyed: Vec<(u32, Vec<_>)> = places
                 .iter()
                 .filter_map(|place| {

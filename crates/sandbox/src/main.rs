@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use awork_sandbox::{Config, Fault, Identity, LargePages, RateLimit, Sandbox};
+use awork_sandbox::{Config, Fault, Feature, Identity, LargePages, RateLimit, Refused, Sandbox};
 use clap::Parser;
 
 /// A fake awork server with invented data.
@@ -53,6 +53,15 @@ struct Arguments {
     /// Compares texts with regard to case and to blanks at the end.
     #[arg(long)]
     case_sensitive: bool,
+    /// Leaves rows whose x is null out of `x ne 'v'`, as SQL does.
+    #[arg(long)]
+    ne_excludes_null: bool,
+    /// A part of the filter and order language to refuse; may be repeated.
+    #[arg(long, value_name = "FEATURE")]
+    refuse: Vec<Feature>,
+    /// A property to refuse in filters and orders, such as `project/name`; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    refuse_property: Vec<String>,
     /// Puts nulls last in ascending order.
     #[arg(long)]
     nulls_last: bool,
@@ -94,6 +103,11 @@ impl Arguments {
                 retry_after: self.retry_after,
             }),
             case_sensitive: self.case_sensitive,
+            ne_excludes_null: self.ne_excludes_null,
+            refused: Refused {
+                features: self.refuse.iter().copied().collect(),
+                properties: self.refuse_property.iter().cloned().collect(),
+            },
             nulls_last: self.nulls_last,
             top_level_in: self.top_level_in,
             default_page_size: self.default_page_size.max(1),

@@ -4,7 +4,7 @@
 use awork_api::catalogue::{Catalogue, Model, Type};
 
 use super::parse::{Atom, Expression, Literal, Operator};
-use super::{Habits, Refusal};
+use super::{Habits, Refusal, Refused};
 use crate::data::fabric::table_of;
 
 /// What the service computes after the database has answered, and so cannot filter by.
@@ -83,7 +83,10 @@ struct Scope<'a> {
     model: &'a str,
     /// The variable of the innermost `any`, of items of `model`.
     variable: Option<&'a str>,
-    habits: Habits,
+    /// The way from the row to those items.
+    above: Vec<String>,
+    top_level_in: bool,
+    refused: &'a Refused,
 }
 
 /// Resolves a condition on rows of `model`.
@@ -92,8 +95,11 @@ pub(crate) fn check(
     model: &str,
     expression: &Expression,
     habits: Habits,
+    refused: &Refused,
 ) -> Result<Predicate, Refusal> {
-    Scope { catalogue, model, variable: None, habits }.predicate(expression)
+    let top_level_in = habits.top_level_in;
+    let above = Vec::new();
+    Scope { catalogue, model, variable: None, above, top_level_in, refused }.predicate(expression)
 }
 
 /// Resolves a path to order rows of `model` by.
@@ -101,9 +107,11 @@ pub(crate) fn check_path(
     catalogue: &Catalogue,
     model: &str,
     names: &[String],
+    refused: &Refused,
 ) -> Result<Path, Refusal> {
-    let habits = Habits { case_sensitive: false, nulls_last: false, top_level_in: false };
-    let path = Scope { catalogue, model, variable: None, habits }.path(names)?;
+    let above = Vec::new();
+    let scope = Scope { catalogue, model, variable: None, above, top_level_in: false, refused };
+    let path = scope.path(names)?;
     match kind_of(&path.ty) {
         Kind::Object => Refusal::new("cannot order by an object or a list"),
         _ => Ok(path),
@@ -164,7 +172,7 @@ impl Scope<'_> {
                 Predicate::Compare(*operator, left, right)
             }
             Expression::In(left, items) => {
-                if self.variable.is_none() && !self.habits.top_level_in {
+                if self.variable.is_none() && !self.top_level_in {
                     return Refusal::new("\"in\" is only known inside of \"any\"");
                 }
                 let (left, kind) = self.term(left)?;
@@ -196,13 +204,15 @@ impl Scope<'_> {
             }
             Atom::Over { path, count, each } => {
                 let path = self.path(path)?;
+                let steps = path.steps.iter().map(|step| step.name.clone());
+                let above = self.above.iter().cloned().chain(steps).collect();
                 let Type::List(item) = &path.ty else {
                     return Refusal::new("\"any\" and \"count\" need a list");
                 };
                 let each = match (&**item, each) {
                     (_, None) => None,
                     (Type::Model(model), Some((name, inner))) => {
-                        let scope = Scope { model, variable: Some(name), ..*self };
+                        let scope = Scope { model, variable: Some(name), above, ..*self };
                         Some(Box::new(scope.predicate(inner)?))
                     }
                     _ => return Refusal::new("the list holds no objects"),
@@ -262,6 +272,10 @@ impl Scope<'_> {
                 _ => String::new(),
             };
             steps.push(step);
+        }
+        let way = self.above.iter().map(String::as_str);
+        if self.refused.has_path(way.chain(steps.iter().map(|step| step.name.as_str()))) {
+            return Refusal::new("a property is refused on request");
         }
         let ty = steps.last().map_or(Type::Json, |step| step.ty.clone());
         Ok(Path { steps, ty })

@@ -1,5 +1,6 @@
 //! Decides whether a row satisfies a condition. Null satisfies no comparison but `ne`, and a
-//! `not` turns that around, since the server adds its null checks to each comparison.
+//! `not` turns that around, since the server adds its null checks to each comparison. Told to
+//! exclude nulls, it follows SQL's logic of three values instead.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -12,20 +13,62 @@ use crate::data::world::World;
 
 /// Whether the row satisfies the condition.
 pub(crate) fn holds(world: &World, node: &Node<'_>, predicate: &Predicate, habits: Habits) -> bool {
+    truth(world, node, predicate, habits) == Some(true)
+}
+
+/// Whether the condition is true of the row; none where it cannot be said, as in SQL's logic.
+fn truth(world: &World, node: &Node<'_>, predicate: &Predicate, habits: Habits) -> Option<bool> {
     match predicate {
-        Predicate::Or(parts) => parts.iter().any(|part| holds(world, node, part, habits)),
-        Predicate::And(parts) => parts.iter().all(|part| holds(world, node, part, habits)),
-        Predicate::Not(inner) => !holds(world, node, inner, habits),
+        Predicate::Or(parts) => any(parts.iter().map(|part| truth(world, node, part, habits))),
+        Predicate::And(parts) => {
+            let denied = parts.iter().map(|part| Some(!truth(world, node, part, habits)?));
+            any(denied).map(|denied| !denied)
+        }
+        Predicate::Not(inner) => truth(world, node, inner, habits).map(|truth| !truth),
         Predicate::Compare(operator, left, right) => {
+            let to_null = is_null(left) || is_null(right);
             let left = value(world, node, left, habits);
-            compares(*operator, &left, &value(world, node, right, habits), habits)
+            let right = value(world, node, right, habits);
+            if habits.ne_excludes_null && !to_null && unknown(&left, &right) {
+                return None;
+            }
+            Some(compares(*operator, &left, &right, habits))
         }
         Predicate::In(left, items) => {
             let left = value(world, node, left, habits);
-            items.iter().any(|item| compares(Operator::Eq, &left, &constant(item), habits))
+            any(items.iter().map(|item| {
+                let item = constant(item);
+                let known = !habits.ne_excludes_null || !unknown(&left, &item);
+                known.then(|| compares(Operator::Eq, &left, &item, habits))
+            }))
         }
-        Predicate::Truth(term) => value(world, node, term, habits) == Cell::Boolean(true),
+        Predicate::Truth(term) => match value(world, node, term, habits) {
+            Cell::Null if habits.ne_excludes_null => None,
+            cell => Some(cell == Cell::Boolean(true)),
+        },
     }
+}
+
+/// Whether one of them is true; none where that hangs on one that cannot be said.
+fn any(truths: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut found = Some(false);
+    for truth in truths {
+        match truth {
+            Some(true) => return truth,
+            Some(false) => {}
+            None => found = None,
+        }
+    }
+    found
+}
+
+/// Whether the term is the word `null`, which asks for presence rather than for a value.
+fn is_null(term: &Term) -> bool {
+    matches!(term, Term::Constant(Literal::Null))
+}
+
+fn unknown(left: &Cell<'_>, right: &Cell<'_>) -> bool {
+    *left == Cell::Null || *right == Cell::Null
 }
 
 fn compares(operator: Operator, left: &Cell<'_>, right: &Cell<'_>, habits: Habits) -> bool {
@@ -94,6 +137,8 @@ fn value<'a>(world: &'a World, node: &Node<'a>, term: &'a Term, habits: Habits) 
             (Cell::Text(a), Cell::Text(b)) => {
                 Cell::Boolean(test(&a.to_lowercase(), &b.to_lowercase()))
             }
+            // The server's null check makes it false; in SQL it cannot be said.
+            _ if habits.ne_excludes_null => Cell::Null,
             _ => Cell::Boolean(false),
         }
     };

@@ -1,8 +1,10 @@
-//! The filter and order language of the lists: text to syntax ([`mod@parse`]), syntax to types
-//! ([`mod@check`]), types to an answer per row ([`eval`]), and the order of rows ([`order`]).
+//! The filter and order language of the lists: text to syntax ([`mod@parse`]), what of it is
+//! refused on request ([`features`]), syntax to types ([`mod@check`]), types to an answer per row
+//! ([`eval`]), and the order of rows ([`order`]).
 
 mod check;
 mod eval;
+mod features;
 mod node;
 mod order;
 mod parse;
@@ -12,6 +14,7 @@ mod tests;
 
 pub(crate) use check::check;
 pub(crate) use eval::holds;
+pub use features::{Feature, Refused};
 pub(crate) use node::Node;
 pub(crate) use order::{Order, compare};
 pub(crate) use parse::parse;
@@ -23,6 +26,8 @@ pub(crate) struct Habits {
     pub(crate) nulls_last: bool,
     /// Whether `in` is known outside of `any`.
     pub(crate) top_level_in: bool,
+    /// Whether conditions on null are neither true nor false, as in SQL.
+    pub(crate) ne_excludes_null: bool,
 }
 
 /// Why a filter or an order was refused. The service does not tell, the log does.

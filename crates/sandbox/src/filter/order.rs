@@ -8,7 +8,7 @@ use awork_api::catalogue::Catalogue;
 use super::check::{Path, check_path};
 use super::eval::texts;
 use super::node::Cell;
-use super::{Habits, Refusal};
+use super::{Habits, Refusal, Refused};
 use crate::data::guid;
 
 /// Keys, and whether each descends.
@@ -17,7 +17,12 @@ pub(crate) struct Order(pub(crate) Vec<(Path, bool)>);
 
 impl Order {
     /// Reads `a asc,b/c desc,d` on rows of `model`.
-    pub(crate) fn parse(catalogue: &Catalogue, model: &str, text: &str) -> Result<Order, Refusal> {
+    pub(crate) fn parse(
+        catalogue: &Catalogue,
+        model: &str,
+        text: &str,
+        refused: &Refused,
+    ) -> Result<Order, Refusal> {
         let mut keys = Vec::new();
         for key in text.split(',') {
             let (path, direction) = key.split_once(' ').unwrap_or((key, "asc"));
@@ -30,9 +35,13 @@ impl Order {
             if names.iter().any(|name| name.is_empty()) {
                 return Refusal::new("a key is empty");
             }
-            keys.push((check_path(catalogue, model, &names)?, descends));
+            keys.push((names, descends));
         }
-        Ok(Order(keys))
+        refused.allow_order(&keys)?;
+        let checked = keys.iter().map(|(names, descends)| {
+            Ok((check_path(catalogue, model, names, refused)?, *descends))
+        });
+        checked.collect::<Result<_, _>>().map(Order)
     }
 }
 

@@ -7,7 +7,12 @@ use crate::data::world::World;
 use awork_api::catalogue::Catalogue;
 use std::borrow::Cow;
 
-const HABITS: Habits = Habits { case_sensitive: false, nulls_last: false, top_level_in: false };
+const HABITS: Habits = Habits {
+    case_sensitive: false,
+    nulls_last: false,
+    top_level_in: false,
+    ne_excludes_null: false,
+};
 
 fn now() -> i64 {
     clock::parse("2026-10-15T09:00:00Z").unwrap()
@@ -18,7 +23,8 @@ fn parsed(text: &str) -> Result<Expression, Refusal> {
 }
 
 fn checked(model: &str, text: &str) -> Result<(), Refusal> {
-    check::check(Catalogue::bundled(), model, &parsed(text)?, HABITS).map(|_| ())
+    let expression = parsed(text)?;
+    check::check(Catalogue::bundled(), model, &expression, HABITS, &Refused::default()).map(|_| ())
 }
 
 fn literal(text: &str) -> Literal {
@@ -147,7 +153,8 @@ fn holds_for(row: &serde_json::Value, text: &str, habits: Habits) -> bool {
     static WORLD: std::sync::LazyLock<World> =
         std::sync::LazyLock::new(|| World::invent(1, now(), 50));
     let expression = parsed(text).unwrap_or_else(|why| panic!("{text}: {why}"));
-    let predicate = check::check(Catalogue::bundled(), "Company", &expression, habits);
+    let refused = Refused::default();
+    let predicate = check::check(Catalogue::bundled(), "Company", &expression, habits, &refused);
     let predicate = predicate.unwrap_or_else(|why| panic!("{text}: {why}"));
     holds(&WORLD, &Node::Json(Cow::Borrowed(row)), &predicate, habits)
 }
@@ -168,6 +175,39 @@ fn null_satisfies_only_ne() {
         ("tags/count() eq 0", true),
     ] {
         assert_eq!(holds_for(&row, text, HABITS), expected, "{text}");
+    }
+}
+
+#[test]
+fn null_satisfies_nothing_where_ne_excludes_it() {
+    let row = serde_json::json!({"name": "Café", "industry": null});
+    let sql = Habits { ne_excludes_null: true, top_level_in: true, ..HABITS };
+    let lax = Habits { top_level_in: true, ..HABITS };
+    for (text, by_default, excluding) in [
+        ("industry ne 'x'", true, false),
+        ("'x' ne industry", true, false),
+        ("industry eq 'x'", false, false),
+        ("industry ne null", false, false),
+        ("industry eq null", true, true),
+        ("name ne null", true, true),
+        ("name ne 'x'", true, true),
+        ("not (industry ne null)", true, true),
+        ("not (industry eq 'x')", true, false),
+        ("not (industry ne 'x')", false, false),
+        ("not (not (industry ne 'x'))", true, false),
+        ("industry ne 'x' and name eq 'Café'", true, false),
+        ("industry ne 'x' or name eq 'Café'", true, true),
+        ("industry ne 'x' or name eq 'y'", true, false),
+        ("not (industry eq 'x' and name eq 'Café')", true, false),
+        ("not (industry eq 'x' and name eq 'y')", true, true),
+        ("not (industry eq 'x' or name eq 'y')", true, false),
+        ("industry eq null or industry ne 'x'", true, true),
+        ("not (industry in ('x','y'))", true, false),
+        ("not (startswith(industry,'x'))", true, false),
+        ("tolower(industry) ne 'x'", true, false),
+    ] {
+        assert_eq!(holds_for(&row, text, lax), by_default, "{text}");
+        assert_eq!(holds_for(&row, text, sql), excluding, "{text}");
     }
 }
 
@@ -193,7 +233,8 @@ fn case_and_trailing_blanks() {
 
 #[test]
 fn orders_are_read_strictly() {
-    let order = |text: &str| Order::parse(Catalogue::bundled(), "Project", text);
+    let order =
+        |text: &str| Order::parse(Catalogue::bundled(), "Project", text, &Refused::default());
     assert!(order("Name").is_ok());
     assert!(order("projectStatus/type desc,createdOn asc,id").is_ok());
     for text in
