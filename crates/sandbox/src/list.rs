@@ -17,7 +17,11 @@ use crate::routes::Route;
 use crate::source::{self, Asked, Found, Kind, Listing};
 
 /// How many lists are remembered in their filtered order.
-const REMEMBERED: usize = 24;
+const REMEMBERED: usize = 256;
+/// How many places they may hold together, of four bytes each: a dozen lists of a million.
+const REMEMBERED_PLACES: usize = 12_000_000;
+/// What a row counts that a list holds itself, since it takes a few kilobytes.
+const MADE_ROW: usize = 1_000;
 /// The largest page that the service gives.
 const LARGEST_PAGE: usize = 1000;
 
@@ -133,8 +137,13 @@ impl Engine {
     fn remember(&self, key: String, listing: Listing) -> Arc<Listing> {
         let listing = Arc::new(listing);
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        if lists.len() == REMEMBERED {
-            lists.remove(0);
+        // Another request may have made the same list meanwhile.
+        lists.retain(|(other, _)| *other != key);
+        let mut held: usize = lists.iter().map(|(_, listing)| weight(listing)).sum();
+        while !lists.is_empty()
+            && (lists.len() >= REMEMBERED || held + weight(&listing) > REMEMBERED_PLACES)
+        {
+            held -= weight(&lists.remove(0).1);
         }
         lists.push((key, Arc::clone(&listing)));
         listing
@@ -162,6 +171,7 @@ impl Engine {
                 node(world, kind, *place)
                     .is_some_and(|node| filter::holds(world, &node, &predicate, habits))
             });
+            places.shrink_to_fit();
         }
         if let Some(text) = order {
             let order = Order::parse(world.catalogue, asked.model, text, &refused)?;
@@ -170,6 +180,7 @@ impl Engine {
                 .filter_map(|place| {
                     let node = node(world, kind, *place)?;
                     let cells = order.0.iter().map(|(path, _)| node.cell(world, path));
+                    let cells = cells.map(|cell| filter::key(cell, habits));
                     Some((*place, cells.collect()))
                 })
                 .collect();
@@ -210,6 +221,15 @@ impl Engine {
         }
         out.push(b']');
         Answer::rows(out, places.len())
+    }
+}
+
+/// What a list takes of the memory for lists, in places.
+fn weight(listing: &Listing) -> usize {
+    match &listing.kind {
+        // Filtering leaves the rows themselves where they are.
+        Kind::Made(rows) => rows.len() * MADE_ROW,
+        _ => listing.places.capacity(),
     }
 }
 

@@ -124,6 +124,47 @@ fn filters_select_what_the_rows_say() {
     assert_eq!(rows.rows().len(), expected.count());
 }
 
+/// Time entries and tasks are kept compactly, and read by the filter without making their JSON.
+#[test]
+fn filters_see_what_is_shown() {
+    let sandbox = small();
+    for (path, resource, names) in [
+        (
+            "/timeentries",
+            "time_entries",
+            &["note", "createdBy", "updatedBy", "typeOfWorkId", "duration", "timezone"][..],
+        ),
+        (
+            "/me/allavailabletasks",
+            "tasks",
+            &["description", "order", "taskIdentifier", "createdBy", "parentId", "closedOn"],
+        ),
+    ] {
+        let all = sandbox.rows(resource, &[]);
+        for name in names {
+            let shown = |row: &&Value| row[*name].is_string() || row[*name].is_number();
+            let value = &all.iter().find(shown).unwrap_or_else(|| panic!("no {name}"))[*name];
+            let literal = match (value, *name) {
+                (Value::String(id), name) if name.ends_with("By") || name.ends_with("Id") => {
+                    format!("guid'{id}'")
+                }
+                (Value::String(_), "closedOn") => "null".to_owned(),
+                (Value::String(text), _) => {
+                    format!("'{}'", text.replace('\\', r"\\").replace('\'', "''"))
+                }
+                (number, _) => number.to_string(),
+            };
+            let wanted = if literal == "null" { &Value::Null } else { value };
+            let filter = format!("{name} eq {literal}");
+            let found = list(&sandbox, path, &[("filterby", &filter), ("pageSize", "1000")]).rows();
+            let expected: Vec<Value> =
+                all.iter().filter(|row| row[*name] == *wanted).cloned().collect();
+            assert!(!expected.is_empty());
+            assert_eq!(ids(&found), ids(&expected), "{filter}");
+        }
+    }
+}
+
 #[test]
 fn wrong_filters_and_orders_are_refused() {
     let sandbox = small();

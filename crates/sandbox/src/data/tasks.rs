@@ -233,6 +233,21 @@ impl World {
         task.project.map(|p| format!("{}-{}", business::key_of(p as usize), task.number))
     }
 
+    /// What is drawn for a task when it is shown: its order, and its description.
+    pub(crate) fn task_drawn(&self, task: &Task) -> (f64, Option<&'static str>) {
+        let chance = &mut Chance::of_id(task.id, "row");
+        let order = chance.within(1, 9000) as f64 / 4.0;
+        let described = !chance.percent(30);
+        (order, described.then(|| *chance.pick(&words::DESCRIPTIONS)))
+    }
+
+    /// The rows of a task's tags.
+    pub(crate) fn task_tags(&self, task: &Task) -> impl Iterator<Item = &Value> + use<'_> {
+        let tags = task.tags;
+        let tags = (0..6).filter(move |t| tags & (1 << t) != 0);
+        tags.filter_map(|t| self.row("task_tags", &self.id_text("task_tags", t)))
+    }
+
     /// The whole JSON of a task.
     pub(crate) fn task_row(&self, place: usize) -> Value {
         let task = &self.tasks.rows[place];
@@ -243,16 +258,11 @@ impl World {
         let project_row = project.as_deref().and_then(|id| self.row("projects", id));
         let status_id = self.id_text("task_statuses", usize::from(task.status));
         let type_id = self.id_text("types_of_work", usize::from(task.type_of_work));
-        let tags = (0..6).filter(|t| task.tags & (1 << t) != 0);
-        let tags = tags.filter_map(|t| self.row("task_tags", &self.id_text("task_tags", t)));
         let (tracked, total) = (self.tasks.tracked_below(place), self.tasks.planned_below(place));
-        let chance = &mut Chance::of_id(task.id, "row");
-        let order = chance.within(1, 9000) as f64 / 4.0;
+        let (order, description) = self.task_drawn(task);
         let given = json!({
             "name": self.task_name(task),
-            "description": if chance.percent(30) { Value::Null } else {
-                (*chance.pick(&words::DESCRIPTIONS)).into()
-            },
+            "description": description,
             "isPrio": task.prio,
             "startOn": instant(task.start_on),
             "dueOn": instant(task.due_on),
@@ -285,7 +295,8 @@ impl World {
             "entityId": project.clone()
                 .or(task.owner.map(|u| self.id_text("users", u as usize))),
             "userId": task.owner.map(|u| self.id_text("users", u as usize)),
-            "tags": tags.map(|t| self.trim_to(t, "TaskTagModel")).collect::<Vec<_>>(),
+            "tags": self.task_tags(task).map(|t| self.trim_to(t, "TaskTagModel"))
+                .collect::<Vec<_>>(),
             "createdOn": clock::instant(task.created),
             "createdBy": self.id_text("users", task.created_by as usize),
             "updatedOn": clock::instant(task.updated),
@@ -311,7 +322,8 @@ impl World {
         self.make("TaskModel", task.id, object(given))
     }
 
-    fn assignees(&self, task: &Task) -> Vec<Value> {
+    /// The users that a task is assigned to, as it nests them.
+    pub(crate) fn assignees(&self, task: &Task) -> Vec<Value> {
         let share = task.planned / task.assignees.len().max(1) as i32;
         let shown = |user: &u32| {
             let row = self.row("users", &self.id_text("users", *user as usize))?;
@@ -326,7 +338,8 @@ impl World {
         task.assignees.iter().filter_map(shown).collect()
     }
 
-    fn task_lists(&self, task: &Task, order: f64) -> Vec<Value> {
+    /// The list that a task is in, as it nests it.
+    pub(crate) fn task_lists(&self, task: &Task, order: f64) -> Vec<Value> {
         let row =
             task.list.and_then(|l| self.row("task_lists", &self.id_text("task_lists", l as usize)));
         let shown = row.map(|list| {

@@ -106,11 +106,16 @@ fn ordering(left: &Cell<'_>, right: &Cell<'_>, habits: Habits) -> Option<Orderin
 }
 
 /// The collation: without regard to case it also ignores blanks at the end.
-pub(crate) fn texts(a: &str, b: &str, habits: Habits) -> Ordering {
+fn texts(a: &str, b: &str, habits: Habits) -> Ordering {
     if habits.case_sensitive {
         return a.cmp(b);
     }
     fold(a.trim_end_matches(' ')).cmp(fold(b.trim_end_matches(' ')))
+}
+
+/// A text such that folded ones compare as the collation compares the originals.
+pub(crate) fn folded(text: &str) -> String {
+    fold(text.trim_end_matches(' ')).collect()
 }
 
 fn fold(text: &str) -> impl Iterator<Item = char> {

@@ -16,7 +16,7 @@ pub(crate) use check::check;
 pub(crate) use eval::holds;
 pub use features::{Feature, Refused};
 pub(crate) use node::Node;
-pub(crate) use order::{Order, compare};
+pub(crate) use order::{Order, compare, key};
 pub(crate) use parse::parse;
 
 /// How texts compare and where nulls go, which nobody outside awork knows for sure.

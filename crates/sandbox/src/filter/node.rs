@@ -10,6 +10,7 @@ use crate::data::clock::{self, DAY, Ticks};
 use crate::data::entries::{Entry, flag};
 use crate::data::entry_json::Shape;
 use crate::data::tasks::Task;
+use crate::data::words::NOTES;
 use crate::data::world::World;
 use crate::data::{guid, people};
 
@@ -41,6 +42,8 @@ enum Found<'a> {
     Cell(Cell<'a>),
     Node(Node<'a>),
     Json(Cow<'a, Value>),
+    /// The whole rows that a list refers to.
+    Rows(Vec<&'a Value>),
 }
 
 impl<'a> Node<'a> {
@@ -48,7 +51,7 @@ impl<'a> Node<'a> {
     pub(crate) fn cell(&self, world: &'a World, path: &Path) -> Cell<'a> {
         match self.walk(world, &path.steps) {
             Some(Found::Cell(cell)) => cell,
-            Some(Found::Node(_)) => Cell::Present,
+            Some(Found::Node(_) | Found::Rows(_)) => Cell::Present,
             Some(Found::Json(value)) => cell_of(value, &path.ty),
             None => Cell::Null,
         }
@@ -57,6 +60,9 @@ impl<'a> Node<'a> {
     /// The items of the list at the end of a path.
     pub(crate) fn items(&self, world: &'a World, path: &Path) -> Vec<Node<'a>> {
         match self.walk(world, &path.steps) {
+            Some(Found::Rows(rows)) => {
+                rows.into_iter().map(|row| Node::Json(Cow::Borrowed(row))).collect()
+            }
             Some(Found::Json(Cow::Borrowed(Value::Array(items)))) => {
                 items.iter().map(|item| Node::Json(Cow::Borrowed(item))).collect()
             }
@@ -149,6 +155,21 @@ fn task<'a>(world: &'a World, place: usize, step: &Step) -> Option<Found<'a>> {
         "typeOfWorkId" => id("types_of_work", task.type_of_work.into()),
         "typeOfWork" => return numbered("types_of_work", task.type_of_work.into()),
         "userId" => id("users", task.owner? as usize),
+        "createdBy" => id("users", task.created_by as usize),
+        "description" => {
+            Found::Cell(world.task_drawn(task).1.map_or(Cell::Null, |text| Cell::Text(text.into())))
+        }
+        "order" => Found::Cell(Cell::Number(world.task_drawn(task).0)),
+        "taskIdentifier" => {
+            let key = world.task_identifier(task);
+            Found::Cell(key.map_or(Cell::Null, |key| Cell::Text(key.into())))
+        }
+        "tags" => Found::Rows(world.task_tags(task).collect()),
+        "assignees" => Found::Json(Cow::Owned(world.assignees(task).into())),
+        "lists" => {
+            let order = world.task_drawn(task).0;
+            Found::Json(Cow::Owned(world.task_lists(task, order).into()))
+        }
         "parentId" => Found::Cell(Cell::Guid(world.tasks.rows[task.parent? as usize].id)),
         name => Found::Json(Cow::Owned(world.task_row(place).get_mut(name)?.take())),
     })
@@ -191,6 +212,12 @@ fn entry<'a>(world: &'a World, entry: &'a Entry, shape: Shape, step: &Step) -> O
         "user" if known_user => return row("users", entry.user),
         "userId" | "user" => return None,
         "createdBy" => id("users", entry.user as usize),
+        "updatedBy" if entry.has(flag::BY_SYSTEM) => Found::Cell(Cell::Guid(guid::SYSTEM_ACTOR)),
+        "updatedBy" => id("users", entry.user as usize),
+        "note" => {
+            let note = NOTES.get(usize::from(entry.note).wrapping_sub(1))?;
+            Found::Cell(Cell::Text((*note).into()))
+        }
         "projectId" => {
             let project = entry.project as usize;
             (project < world.sizes.projects).then(|| id("projects", project))?

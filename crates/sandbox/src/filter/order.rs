@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use awork_api::catalogue::Catalogue;
 
 use super::check::{Path, check_path};
-use super::eval::texts;
+use super::eval::folded;
 use super::node::Cell;
 use super::{Habits, Refusal, Refused};
 use crate::data::guid;
@@ -45,6 +45,16 @@ impl Order {
     }
 }
 
+/// A value as rows are compared by it. Texts are folded here, once for each row rather than
+/// for each comparison.
+pub(crate) fn key(cell: Cell<'_>, habits: Habits) -> Cell<'_> {
+    match cell {
+        Cell::Text(text) if !habits.case_sensitive => Cell::Text(folded(&text).into()),
+        Cell::Guid(id) => Cell::Guid(guid::server_order(id)),
+        cell => cell,
+    }
+}
+
 /// Compares two rows' values of the order's keys.
 pub(crate) fn compare(
     order: &Order,
@@ -60,7 +70,7 @@ pub(crate) fn compare(
             (false, true) if habits.nulls_last => Ordering::Less,
             (true, false) => Ordering::Less,
             (false, true) => Ordering::Greater,
-            _ => cells(a, b, habits),
+            _ => cells(a, b),
         };
         let ordering = if *descends { ordering.reverse() } else { ordering };
         if ordering.is_ne() {
@@ -70,14 +80,14 @@ pub(crate) fn compare(
     Ordering::Equal
 }
 
-fn cells(left: &Cell<'_>, right: &Cell<'_>, habits: Habits) -> Ordering {
+fn cells(left: &Cell<'_>, right: &Cell<'_>) -> Ordering {
     match (left, right) {
         (Cell::Boolean(a), Cell::Boolean(b)) => a.cmp(b),
         (Cell::Whole(a), Cell::Whole(b)) => a.cmp(b),
         (Cell::Number(a), Cell::Number(b)) => a.total_cmp(b),
-        (Cell::Guid(a), Cell::Guid(b)) => guid::server_order(*a).cmp(&guid::server_order(*b)),
+        (Cell::Guid(a), Cell::Guid(b)) => a.cmp(b),
         (Cell::At(a), Cell::At(b)) => a.cmp(b),
-        (Cell::Text(a), Cell::Text(b)) => texts(a, b, habits),
+        (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
         _ => Ordering::Equal,
     }
 }
