@@ -105,7 +105,10 @@ impl Engine {
                 Some(property) => self.look_up(&world, request, route, &arguments, property),
                 None => self.ask(&world, request, route, &arguments),
             };
-            if answer.status != 404 {
+            // A list of the same form takes a word, as in `/me/filters/tasks`: no guid.
+            let by_guid = route.lookup == Some("id")
+                && arguments.last().is_some_and(|value| guid::parse(value).is_some());
+            if answer.status != 404 || by_guid {
                 break;
             }
         }

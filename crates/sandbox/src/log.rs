@@ -46,7 +46,8 @@ pub struct LogEntry {
 }
 
 impl LogEntry {
-    /// The value of a parameter, whatever its name's case.
+    /// The decoded value of a parameter such as `filterby`, `orderby`, `page` or `pageSize`,
+    /// whatever its name's case. None where the request left it out.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
@@ -133,5 +134,23 @@ impl Drop for Open {
             entry.finished = Some(now);
             entry.gone = !self.complete;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Query;
+
+    #[test]
+    fn parameters_have_no_case() {
+        let query =
+            Query::parse("FilterBy=name%20eq%20'a%26b'&orderBy=name+desc&PAGE=2&pagesize=5");
+        let entry = LogEntry { query: query.pairs().to_vec(), ..LogEntry::default() };
+        assert_eq!(entry.parameter("filterby"), Some("name eq 'a&b'"));
+        assert_eq!(entry.parameter("orderby"), Some("name desc"));
+        assert_eq!(entry.parameter("page"), Some("2"));
+        assert_eq!(entry.parameter("pageSize"), Some("5"));
+        assert_eq!(entry.parameter("includeTags"), None);
     }
 }

@@ -101,7 +101,7 @@ fn every_resource_has_rows_that_fit_its_model() {
 }
 
 #[test]
-fn every_resource_and_lookup_answers() {
+fn every_resource_answers() {
     let sandbox = small();
     for resource in &Catalogue::bundled().resources {
         let values = sandbox.parameters(&resource.name).unwrap_or_default();
@@ -115,24 +115,6 @@ fn every_resource_and_lookup_answers() {
         let response = ask(&path);
         assert_eq!(response.status, 200, "{path}: {:?}", String::from_utf8_lossy(&response.body));
         assert_eq!(response.header("aw-totalitems").is_some(), resource.paged, "{path}");
-        let json = response.json();
-        let Some(first) = json.as_array().and_then(|rows| rows.first()) else { continue };
-        for lookup in &resource.lookups {
-            let Some(value) = first[&lookup.property].as_str() else { continue };
-            let mut full = format!("/api/v{}{}", resource.version, lookup.path);
-            for (name, parent) in &values {
-                full = full.replace(&format!("{{{name}}}"), parent);
-            }
-            let hole = full.find('{').unwrap_or_else(|| panic!("{full}"));
-            let found = ask(&format!("{}{}", &full[..hole], common::encode(value)));
-            assert_eq!(found.status, 200, "{full} {value}");
-            assert_eq!(found.json()[&lookup.property], first[&lookup.property], "{full}");
-            let missing = ask(&format!("{}6e3ff5d1-0000-0000-0000-000000000000", &full[..hole]));
-            if lookup.path != "/roles/{roleName}" && !full.contains("/me/filters/") {
-                assert_eq!(missing.status, 404, "{full}");
-                assert_eq!(missing.code(), "not-found", "{full}");
-            }
-        }
     }
 }
 
