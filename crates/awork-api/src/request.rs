@@ -66,7 +66,12 @@ pub fn stable_order(resource: &Resource, properties: &[&str]) -> Option<String> 
 }
 
 fn pair(name: &str, value: &str) -> String {
-    format!("{name}={}", utf8_percent_encode(value, ESCAPED_IN_QUERY))
+    format!("{name}={}", encoded(value))
+}
+
+/// A value as it is written in a query string.
+pub fn encoded(value: &str) -> String {
+    utf8_percent_encode(value, ESCAPED_IN_QUERY).to_string()
 }
 
 fn join(path: &str, query: &[String]) -> String {
