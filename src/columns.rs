@@ -3,6 +3,7 @@
 
 use awork_api::catalogue::columns::{Column, Source, columns, resolve};
 use awork_api::catalogue::{Catalogue, Location, Resource};
+use awork_api::filter::ColumnType;
 use awork_api::rows::Kind;
 use pgrx::pg_sys;
 
@@ -59,6 +60,25 @@ pub(crate) fn kind(attribute: &Attribute) -> Kind {
         pg_sys::TIMEOID if attribute.typmod < 0 => Kind::TimeOfDay,
         pg_sys::DATEOID => Kind::Date,
         _ => Kind::Text,
+    }
+}
+
+/// How conditions see this column. A precision rounds values, and a domain over a type of dates
+/// reads them by its own input function, so that awork would compare others.
+pub(crate) fn column_type(attribute: &Attribute) -> ColumnType {
+    let is_domain = attribute.type_oid != attribute.base_type;
+    match attribute.base_type {
+        _ if attribute.typmod >= 0 => ColumnType::Other,
+        pg_sys::UUIDOID => ColumnType::Uuid,
+        pg_sys::BOOLOID => ColumnType::Boolean,
+        pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID => ColumnType::Integer,
+        pg_sys::TEXTOID | pg_sys::VARCHAROID => ColumnType::Text,
+        _ if is_domain => ColumnType::Other,
+        pg_sys::FLOAT8OID => ColumnType::Float,
+        pg_sys::NUMERICOID => ColumnType::Numeric,
+        pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => ColumnType::Timestamp,
+        pg_sys::DATEOID => ColumnType::Date,
+        _ => ColumnType::Other,
     }
 }
 

@@ -78,6 +78,23 @@ pub(crate) fn unbound_key(message: String, detail: String, hint: String) -> ! {
     report(PgLogLevel::ERROR, code, message, Some(detail), Some(hint))
 }
 
+/// A defect of this library.
+pub(crate) fn internal(message: &str) -> ! {
+    raise(Error::new(ErrorKind::Internal, message))
+}
+
+/// A LIMIT below 0, in the words of `recompute_limits` (nodeLimit.c).
+pub(crate) fn negative_limit() -> ! {
+    let code = PgSqlErrorCode::ERRCODE_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE;
+    report(PgLogLevel::ERROR, code, "LIMIT must not be negative".into(), None, None)
+}
+
+/// An OFFSET below 0.
+pub(crate) fn negative_offset() -> ! {
+    let code = PgSqlErrorCode::ERRCODE_INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE;
+    report(PgLogLevel::ERROR, code, "OFFSET must not be negative".into(), None, None)
+}
+
 /// A column whose type cannot show what it stands for.
 pub(crate) fn wrong_type(message: String, hint: String) -> ! {
     let code = PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE;

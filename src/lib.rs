@@ -16,10 +16,17 @@ mod import;
 mod options;
 #[allow(unsafe_code)]
 mod pg;
+mod settings;
 
 pgrx::pg_module_magic!(name, version);
 
 pgrx::extension_sql_file!("../sql/finalize.sql", finalize);
+
+/// Called by the server when it loads the library.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+}
 
 /// The version of the library, which may differ from that of the extension's SQL objects
 /// between an upgrade of the package and `ALTER EXTENSION awork_fdw UPDATE`.

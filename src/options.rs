@@ -3,7 +3,7 @@
 
 use awork_api::catalogue::Catalogue;
 use awork_api::error::Error;
-use awork_api::settings::{ApiKey, Settings};
+use awork_api::settings::{ApiKey, Settings, flag};
 use pgrx::prelude::*;
 
 use crate::error;
@@ -28,6 +28,7 @@ const OPTIONS: &[OptionEntry] = &[
     ("connect_timeout", &[Context::Server], setting),
     ("request_timeout", &[Context::Server], setting),
     ("max_retries", &[Context::Server], setting),
+    ("fan_out", &[Context::Table], |option, value| flag(option, value).map(drop)),
     ("resource", &[Context::Table], |_, value| {
         resource(value);
         Ok(())

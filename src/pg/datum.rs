@@ -89,8 +89,8 @@ impl Converter {
         })
     }
 
-    /// The datum of what the API assumes for a parameter, in the current memory context.
-    pub(super) fn default(&self, text: &str) -> pg_sys::Datum {
+    /// The datum of a parameter's text, in the current memory context.
+    pub(super) fn parameter(&self, text: &str) -> pg_sys::Datum {
         Input::new(self.type_oid, -1).read(text, &self.table, &self.column, None)
     }
 
@@ -202,12 +202,39 @@ pub(super) unsafe fn request_text(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -
 
 /// A value as its type's output function writes it, which must be safe for any datum of the type
 /// that the caller has.
-fn output(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> String {
+pub(super) fn output(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> String {
     let mut function = pg_sys::InvalidOid;
     let mut is_varlena = false;
     // SAFETY: the datum is a value of the type; the output is a NUL-terminated string.
     unsafe {
         pg_sys::getTypeOutputInfo(type_oid, &mut function, &mut is_varlena);
         super::foreign::text(pg_sys::OidOutputFunctionCall(function, datum))
+    }
+}
+
+/// The elements of an array; none for a null.
+///
+/// # Safety
+/// `array` must be an array datum. The elements live as long as the current memory context.
+pub(super) unsafe fn elements(array: pg_sys::Datum) -> Vec<Option<pg_sys::Datum>> {
+    // SAFETY: as the caller promises; the layout is that of the array's own element type. The
+    // copy makes the elements independent of the expression that gave the array.
+    unsafe {
+        let array = pg_sys::pg_detoast_datum_copy(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+        let (mut length, mut by_value, mut alignment) = (0, false, 0);
+        let (mut values, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        let element = (*array).elemtype;
+        pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut alignment);
+        pg_sys::deconstruct_array(
+            array,
+            element,
+            length.into(),
+            by_value,
+            alignment,
+            &mut values,
+            &mut nulls,
+            &mut count,
+        );
+        (0..count as usize).map(|i| (!*nulls.add(i)).then(|| *values.add(i))).collect()
     }
 }

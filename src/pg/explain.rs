@@ -1,13 +1,20 @@
-//! What EXPLAIN says of a foreign scan. Sends nothing.
+//! What EXPLAIN says of a foreign scan: what is asked of awork, what PostgreSQL checks itself
+//! and why, and, after a run, what it took. Sends nothing.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
+use awork_api::filter::render::{Said, render};
+use awork_api::filter::{Exactness, Operand, describe, split};
 use awork_api::request;
+use awork_api::scan::{Order, parents};
+use awork_api::totals;
+use pgrx::PgList;
 use pgrx::prelude::*;
 
-use super::executor::ScanState;
-use super::foreign;
-use super::plan::ScanPlan;
+use super::foreign::{self, ForeignTable};
+use super::node::{checked_user, range_table_entry};
+use super::plan::{Conjunct, ScanPlan, Tuple};
+use super::scan_state::ScanState;
 
 /// `ExplainForeignScan` (fdwhandler.sgml).
 #[pg_guard]
@@ -19,45 +26,155 @@ pub(super) unsafe extern "C-unwind" fn explain_foreign_scan(
     unsafe {
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
         let scan_plan = ScanPlan::from_list((*plan).fdw_private);
-        let relation = (*(*node).ss.ss_currentRelation).rd_id;
+        let table = foreign::table((*range_table_entry(node, plan)).relid);
+        match scan_plan.tuple {
+            Tuple::Relation => {}
+            Tuple::Columns => property(es, "Slice of", &table.name),
+            Tuple::Counts(_) => property(es, "Count of", &table.name),
+        }
         if (*es).verbose {
-            property(es, "Remote Request", &remote_request(relation, &scan_plan));
+            property(es, "Remote Request", &remote_request(&table, &scan_plan));
+            let filters = |exactness| {
+                let these = scan_plan.conjuncts.iter().filter(|c| c.exactness == exactness);
+                let texts: Vec<String> = these.filter_map(|c| shown(&scan_plan, c)).collect();
+                texts.join(" and ")
+            };
+            property_if_any(es, "Remote Filter", &filters(Exactness::Exact));
+            property_if_any(es, "Remote Filter, Rechecked", &filters(Exactness::Superset));
+            let reasons: Vec<String> = scan_plan.local.iter().map(ToString::to_string).collect();
+            list(es, "Checked Locally", &reasons);
+            property_if_any(es, "Remote Order", &scan_plan.orderby().unwrap_or_default());
+            let user = checked_user(range_table_entry(node, plan), plan);
+            property_if_any(es, "One List per Row of", &parents_of(&table, &scan_plan, user));
         }
         if let (true, Some(state)) = ((*es).analyze, (*node).fdw_state.cast::<ScanState>().as_ref())
         {
             let totals = state.totals();
-            count(es, c"Requests", totals.requests);
-            count(es, c"Pages", totals.pages);
-            count(es, c"Rows Received", totals.rows);
-            count(es, c"Bytes Received", totals.bytes);
-            if totals.retries > 0 {
-                count(es, c"Retries", totals.retries);
+            if let (true, Some(request)) = ((*es).verbose, &totals.first_request) {
+                property(es, "First Request Sent", request);
             }
+            count(es, c"Requests", None, totals.requests);
+            count(es, c"Pages", None, totals.pages);
+            count(es, c"Rows Received", None, totals.rows);
+            count(es, c"Bytes Received", None, totals.bytes);
+            for (label, unit, value) in [
+                (c"Retries", None, totals.retries),
+                (c"Waited Before Retries", Some(c"ms"), totals.waited),
+                (c"Parents", None, totals.parents),
+                (c"Answers Used Again", None, totals.repeated),
+                (c"Sorts Instead of Remote Order", None, totals.sorted),
+            ] {
+                if value > 0 {
+                    count(es, label, unit, value);
+                }
+            }
+            list(es, "Refused by awork", &totals.refused);
         }
     }
 }
 
-/// The first request, with the names of the parameters in the place of their values.
-fn remote_request(relation: pg_sys::Oid, plan: &ScanPlan) -> String {
-    let table = foreign::table(relation);
+/// The lists that are read to find the lists of the table, with the number of their rows as far as
+/// it is known.
+fn parents_of(table: &ForeignTable, plan: &ScanPlan, user: pg_sys::Oid) -> String {
+    let bound: Vec<usize> = plan.keys.iter().map(|key| key.parameter).collect();
+    let chain = parents::chain(table.resource, &bound).filter(|_| table.fan_out);
+    let scope = foreign::scope(table.server, user);
+    let rows = |parent| scope.and_then(|scope| totals::rows(scope, parent));
+    let shown: Vec<String> = chain
+        .iter()
+        .flatten()
+        .map(|parent| match rows(parent) {
+            Some(rows) => format!("{} ({rows:.0} rows)", parent.name),
+            None => format!("{} (about {} rows)", parent.name, parent.rows),
+        })
+        .collect();
+    shown.join(", ")
+}
+
+/// A condition as it is sent, where its values are known, or else with their names. None where
+/// every row satisfies it.
+fn shown(plan: &ScanPlan, conjunct: &Conjunct) -> Option<String> {
+    let later = conjunct
+        .remote
+        .leaves()
+        .into_iter()
+        .any(|leaf| matches!(leaf.operand(), Some(Operand::Expression(_))));
+    if later {
+        let label = |number: usize| plan.values.get(number).map_or("...", |v| v.label.as_str());
+        return Some(describe::describe(&conjunct.remote, &label));
+    }
+    Some(match render(&conjunct.remote, &[]).0 {
+        Said::Text(conjunct) if conjunct.alternatives.len() == 1 => {
+            conjunct.alternatives[0].clone()
+        }
+        Said::Text(conjunct) => format!("({})", conjunct.alternatives.join(" or ")),
+        Said::Never => "nothing, since no row can satisfy it".to_owned(),
+        Said::Always => return None,
+        Said::Unsaid => describe::describe(&conjunct.remote, &|_| "..."),
+    })
+}
+
+/// The first request, with names in the place of values that are not known, and without
+/// escapes.
+fn remote_request(table: &ForeignTable, plan: &ScanPlan) -> String {
     let resource = table.resource;
-    let mut target = resource.path.clone();
-    let query: Vec<String> = plan
+    if let Some((index, operand)) = &plan.lookup
+        && let Some(lookup) = resource.lookups.get(*index)
+    {
+        let label = |number: usize| plan.values.get(number).map_or("...", |v| v.label.as_str());
+        let value = describe::operand(operand, &label);
+        let path = match lookup.path.rsplit_once('/') {
+            Some((parent, _)) => format!("{parent}/{}", value.trim_matches('\'')),
+            None => lookup.path.clone(),
+        };
+        return request::shown(resource.version, &path);
+    }
+    let mut query: Vec<String> = plan
         .keys
         .iter()
         .map(|key| &resource.parameters[key.parameter].name)
-        .filter(|name| !target.contains(&format!("{{{name}}}")))
+        .filter(|name| !resource.path.contains(&format!("{{{name}}}")))
         .map(|name| format!("{name}={{{name}}}"))
         .collect();
-    if !query.is_empty() {
-        target = format!("{target}?{}", query.join("&"));
-    }
     if resource.paged {
-        let order = request::stable_order(resource, &resource.properties());
-        let page_size = table.page_size.unwrap_or(foreign::settings(table.server).page_size);
-        target = request::page(&target, 1, page_size, order.as_deref());
+        let filter: Vec<String> = plan.conjuncts.iter().filter_map(|c| shown(plan, c)).collect();
+        let settings = foreign::settings(table.server);
+        let page_size = table.page_size.unwrap_or(settings.page_size);
+        let size = match (plan.tuple, plan.limit, plan.head) {
+            (Tuple::Counts(_), ..) if plan.exact => "1".to_owned(),
+            (_, Some(_), _) => "{limit}".to_owned(),
+            (_, _, Some(head)) => head.min(page_size).to_string(),
+            _ => page_size.to_string(),
+        };
+        let page = if matches!(plan.limit, Some((_, true))) { "{offset}" } else { "1" };
+        query.push(format!("page={page}&pageSize={size}"));
+        let filter = filter.join(" and ");
+        if !filter.is_empty() && filter.len() <= split::LONGEST_TARGET {
+            query.push(format!("filterby={filter}"));
+        }
+        let order = Order {
+            required: plan.orderby(),
+            needs_filter: false,
+            stable: request::stable_order(resource, &resource.properties()),
+        };
+        if let (Some(order), false) = (order.best(), matches!(plan.tuple, Tuple::Counts(_))) {
+            query.push(format!("orderby={order}"));
+        }
     }
+    let target = match query.is_empty() {
+        true => resource.path.clone(),
+        false => format!("{}?{}", resource.path, query.join("&")),
+    };
     request::shown(resource.version, &target)
+}
+
+/// # Safety
+/// `es` must be the state that the callback was given.
+unsafe fn property_if_any(es: *mut pg_sys::ExplainState, label: &str, value: &str) {
+    if !value.is_empty() {
+        // SAFETY: as the caller promises.
+        unsafe { property(es, label, value) }
+    }
 }
 
 /// # Safety
@@ -69,10 +186,28 @@ unsafe fn property(es: *mut pg_sys::ExplainState, label: &str, value: &str) {
     unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value, es) }
 }
 
+/// Several texts, a list in the structured formats; nothing where there are none.
+///
 /// # Safety
 /// `es` must be the state that the callback was given.
-unsafe fn count(es: *mut pg_sys::ExplainState, label: &std::ffi::CStr, value: u64) {
+unsafe fn list(es: *mut pg_sys::ExplainState, label: &str, values: &[String]) {
+    if values.is_empty() {
+        return;
+    }
+    let label = CString::new(label).unwrap_or_default();
+    let mut list = PgList::<std::ffi::c_char>::new();
+    for value in values {
+        list.push(super::datum::server_string(value));
+    }
+    // SAFETY: as the caller promises; the strings are copied into the output.
+    unsafe { pg_sys::ExplainPropertyList(label.as_ptr(), list.into_pg(), es) }
+}
+
+/// # Safety
+/// `es` must be the state that the callback was given.
+unsafe fn count(es: *mut pg_sys::ExplainState, label: &CStr, unit: Option<&CStr>, value: u64) {
     let value = i64::try_from(value).unwrap_or(i64::MAX);
+    let unit = unit.map_or(std::ptr::null(), CStr::as_ptr);
     // SAFETY: as the caller promises; a null unit is none.
-    unsafe { pg_sys::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value, es) }
+    unsafe { pg_sys::ExplainPropertyInteger(label.as_ptr(), unit, value, es) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use awork_api::catalogue::Resource;
 use awork_api::client::Client;
-use awork_api::settings::{ApiKey, Settings};
+use awork_api::settings::{ApiKey, Settings, flag};
 use pgrx::{PgList, PgRelation, pg_sys};
 
 use super::wait::or_raise;
@@ -20,6 +20,8 @@ pub(super) struct ForeignTable {
     pub(super) server: pg_sys::Oid,
     pub(super) resource: &'static Resource,
     pub(super) page_size: Option<u32>,
+    /// Whether the lists of all parents are read where a key has no value.
+    pub(super) fan_out: bool,
     /// The columns that have not been dropped.
     pub(super) attributes: Vec<Attribute>,
 }
@@ -48,6 +50,7 @@ pub(super) fn table(relation: pg_sys::Oid) -> ForeignTable {
         server,
         resource: options::resource(resource),
         page_size,
+        fan_out: find(&options, "fan_out").is_none_or(|value| or_raise(flag("fan_out", value))),
         attributes: attributes(relation),
     }
 }
@@ -112,6 +115,15 @@ pub(super) fn client(server: pg_sys::Oid, user: pg_sys::Oid) -> Arc<Client> {
         );
     };
     Arc::new(or_raise(ApiKey::new(key).and_then(|key| Client::new(settings, key))))
+}
+
+/// Tells apart who asks which workspace; none where there is no key.
+pub(super) fn scope(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<u64> {
+    let (_, server_options) = server_options(server);
+    let mapping = mapping_options(server, user);
+    let key = find(&mapping, "api_key").or_else(|| find(&server_options, "api_key"))?;
+    let key = ApiKey::new(key).ok()?;
+    Some(awork_api::client::scope(&settings_of(&server_options), &key))
 }
 
 /// A client for the server of this name as the current user may use it.

@@ -3,7 +3,7 @@
 use pgrx::PgList;
 use pgrx::prelude::*;
 
-use super::{executor, explain, planner};
+use super::{analyze, create_plan, executor, explain, planner, upper};
 
 /// The callbacks of awork_fdw.
 #[pg_extern(name = "awork_fdw_handler")]
@@ -15,7 +15,8 @@ fn handler() -> PgBox<pg_sys::FdwRoutine> {
     // planning
     routine.GetForeignRelSize = Some(planner::get_foreign_rel_size);
     routine.GetForeignPaths = Some(planner::get_foreign_paths);
-    routine.GetForeignPlan = Some(planner::get_foreign_plan);
+    routine.GetForeignUpperPaths = Some(upper::get_foreign_upper_paths);
+    routine.GetForeignPlan = Some(create_plan::get_foreign_plan);
 
     // scanning
     routine.BeginForeignScan = Some(executor::begin_foreign_scan);
@@ -25,6 +26,9 @@ fn handler() -> PgBox<pg_sys::FdwRoutine> {
 
     // explaining
     routine.ExplainForeignScan = Some(explain::explain_foreign_scan);
+
+    // analysing
+    routine.AnalyzeForeignTable = Some(analyze::analyze_foreign_table);
 
     // importing
     routine.ImportForeignSchema = Some(import_foreign_schema);

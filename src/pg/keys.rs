@@ -158,7 +158,7 @@ fn is_key_type(ty: pg_sys::Oid) -> bool {
 }
 
 /// Whether text that is equal under the collation is the same text.
-fn tells_apart(collation: pg_sys::Oid) -> bool {
+pub(super) fn tells_apart(collation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up of a collation that an expression uses.
     collation == pg_sys::InvalidOid || unsafe { pg_sys::get_collation_isdeterministic(collation) }
 }
@@ -177,7 +177,7 @@ unsafe fn equality_of(ty: pg_sys::Oid) -> pg_sys::Oid {
 ///
 /// # Safety
 /// `node` must be an expression of the planner.
-unsafe fn is_value(
+pub(super) unsafe fn is_value(
     root: *mut pg_sys::PlannerInfo,
     relid: pg_sys::Index,
     node: *mut pg_sys::Node,

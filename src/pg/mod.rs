@@ -6,15 +6,38 @@
 //! turns into a panic at the boundary, so that Rust values are dropped on the way out; state
 //! that outlives a call belongs to a memory context, whose deletion drops it.
 
+mod analyze;
+mod clause;
+mod create_plan;
 mod datum;
 mod executor;
 mod explain;
+mod expressions;
 mod foreign;
 mod handler;
+mod job;
 mod keys;
+mod label;
+mod memo;
+mod node;
+mod order;
+mod output;
 mod plan;
 mod planner;
+mod relation;
+mod run;
+mod scan_state;
+mod sort;
+mod upper;
+mod values;
 mod wait;
 
 pub(crate) use foreign::client_for_server;
 pub(crate) use wait::block_on;
+
+/// Keeps others from making up settings with this prefix.
+#[cfg(not(feature = "pg14"))]
+pub(crate) fn reserve_setting_prefix(prefix: &std::ffi::CStr) {
+    // SAFETY: the name is copied.
+    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) }
+}

@@ -1,19 +1,61 @@
 //! What a plan carries from the planner to the executor: one string node of JSON, beside the
-//! expressions of the keys, which PostgreSQL keeps up to date itself. A plan with only such
-//! nodes can be copied, cached and sent to a worker.
+//! expressions, which PostgreSQL keeps up to date itself. A plan with only such nodes can be
+//! copied, cached and sent to a worker.
+//!
+//! The expressions in `fdw_exprs` stand in this order: the values of the keys, the values of
+//! the conditions, the limit and the offset, and the conditions of an upper scan themselves.
 
 use std::ffi::{CStr, CString};
 
+use awork_api::filter::{Exactness, Operand, Reason, Remote};
 use pgrx::{PgList, pg_sys};
 use serde::{Deserialize, Serialize};
 
 /// The plan of one foreign scan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ScanPlan {
-    /// Attribute numbers of the columns that the query reads.
+    /// What the rows of the scan look like.
+    pub(super) tuple: Tuple,
+    /// Attribute numbers of the columns that the query reads. In a tuple of
+    /// [`Tuple::Columns`] and [`Tuple::Counts`] they stand in this order.
     pub(super) attributes: Vec<i16>,
-    /// The conditions that bind parameters, one per expression in `fdw_exprs`.
+    /// The conditions that bind parameters, one per expression.
     pub(super) keys: Vec<Key>,
+    /// The conditions that awork checks.
+    pub(super) conjuncts: Vec<Conjunct>,
+    /// The values of those conditions, one per expression.
+    pub(super) values: Vec<ValueExpression>,
+    /// The condition by which a path for single objects finds the only row: its index among the
+    /// resource's lookups, and the value.
+    pub(super) lookup: Option<(usize, Operand)>,
+    /// The order that the scan promises.
+    pub(super) order: Vec<SortKey>,
+    /// Whether the order is right only for rows that satisfy the conditions.
+    pub(super) order_needs_filter: bool,
+    /// How many rows will most likely be enough.
+    pub(super) head: Option<u32>,
+    /// Whether there is an expression for the limit, and one for the offset.
+    pub(super) limit: Option<(bool, bool)>,
+    /// The number of conditions that the scan itself checks.
+    pub(super) quals: usize,
+    /// Whether awork checks all conditions exactly.
+    pub(super) exact: bool,
+    /// Why other conditions, or parts of them, are left to PostgreSQL.
+    pub(super) local: Vec<Reason>,
+    /// How many filters a condition may be cut into.
+    pub(super) most_filters: usize,
+}
+
+/// What the rows of a scan look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Tuple {
+    /// The foreign table's own columns.
+    Relation,
+    /// The columns that are read, for a scan that is more than one of a relation.
+    Columns,
+    /// So many times the number of rows, in the only row; the columns that the conditions read
+    /// follow.
+    Counts(usize),
 }
 
 /// A condition that binds a parameter.
@@ -27,7 +69,50 @@ pub(super) struct Key {
     pub(super) any_of: bool,
 }
 
+/// A condition that awork checks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Conjunct {
+    pub(super) remote: Remote,
+    pub(super) exactness: Exactness,
+}
+
+/// A value that is known when the query runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ValueExpression {
+    /// The type that a date or time is brought to, where it is of another.
+    pub(super) to: Option<u32>,
+    /// Days to add.
+    pub(super) shift: i32,
+    /// What people know it by.
+    pub(super) label: String,
+}
+
+/// A column by which the rows are in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SortKey {
+    pub(super) attribute: i16,
+    /// The property.
+    pub(super) path: String,
+    pub(super) descending: bool,
+    pub(super) nulls_first: bool,
+}
+
 impl ScanPlan {
+    /// The order as `orderby` keys; none where none is promised.
+    pub(super) fn orderby(&self) -> Option<String> {
+        (!self.order.is_empty()).then(|| orderby(&self.order))
+    }
+
+    /// Position of an attribute in the scan's tuple, from 0.
+    pub(super) fn position(&self, attribute: i16) -> Option<usize> {
+        let index = || self.attributes.iter().position(|&a| a == attribute);
+        match self.tuple {
+            Tuple::Relation => usize::try_from(attribute - 1).ok(),
+            Tuple::Columns => index(),
+            Tuple::Counts(counts) => index().map(|i| counts + i),
+        }
+    }
+
     /// The list for `fdw_private`.
     pub(super) fn to_list(&self) -> *mut pg_sys::List {
         let json = serde_json::to_string(self).unwrap_or_default();
@@ -58,4 +143,11 @@ impl ScanPlan {
         serde_json::from_str(&json)
             .unwrap_or_else(|e| panic!("the plan of a foreign scan is not readable: {e}"))
     }
+}
+
+/// Columns to sort by as `orderby` keys.
+pub(super) fn orderby(keys: &[SortKey]) -> String {
+    let key =
+        |key: &SortKey| format!("{} {}", key.path, if key.descending { "desc" } else { "asc" });
+    keys.iter().map(key).collect::<Vec<_>>().join(",")
 }

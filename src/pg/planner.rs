@@ -1,27 +1,19 @@
-//! Planning a foreign scan: how many rows, at what cost, with which keys.
+//! Planning a foreign scan: how many rows, at what cost, with which keys and in which order.
 //!
-//! Every restriction stays with the executor, which checks it on the rows that come; a key
-//! only decides what is asked for. A table whose path needs keys is scanned once per value:
-//! of a condition, or of the outer side of a nested loop.
+//! Every restriction also stays with the executor, which checks it on the rows that come; a
+//! key or a filter decides what is asked for. So a filter that awork refuses, or answers too
+//! widely, costs time and no correctness. Only an answer that needs no look at the rows (the
+//! number of them, or where to begin) depends on a condition being exact.
 
-use awork_api::catalogue::columns::Source;
+use awork_api::catalogue::Support;
+use awork_api::filter::{Comparison, Leaf, Operand, Remote, Value, classify};
+use awork_api::filter::{Condition, Exactness};
 use pgrx::prelude::*;
 use pgrx::{PgList, PgMemoryContexts};
 
-use super::foreign::{self, ForeignTable};
 use super::keys::{self, KeyColumn};
-use super::plan::ScanPlan;
-use crate::columns::{known, required_keys, source};
-use crate::error;
-
-/// Rows of a table of which nothing is known: what ANALYZE would store for a small list.
-const DEFAULT_ROWS: f64 = 1000.0;
-
-/// Cost of a round trip; postgres_fdw's default for reaching a server.
-const REQUEST_COST: f64 = 100.0;
-
-/// Cost of fetching and decoding a row.
-const ROW_COST: f64 = 0.05;
+use super::order;
+use super::relation::{Question, Relation};
 
 /// Cost of a path that cannot be run for want of a key, so that any other is preferred, also
 /// one that `enable_nestloop` discourages (by 1e10, `disable_cost` in costsize.c).
@@ -30,62 +22,6 @@ const IMPOSSIBLE_COST: f64 = 1.0e13;
 /// How many sets of outer relations are tried for the keys of one table.
 const MOST_PATHS: usize = 16;
 
-/// What the callbacks of one relation share; in `fdw_private` of the relation.
-struct Relation {
-    table: ForeignTable,
-    /// The columns that bind a parameter.
-    keys: Vec<KeyColumn>,
-    /// The parameters without which no request can be made.
-    required: Vec<usize>,
-}
-
-impl Relation {
-    fn new(relation: pg_sys::Oid) -> Self {
-        let table = foreign::table(relation);
-        let known = known(table.resource);
-        let mut keys: Vec<KeyColumn> = Vec::new();
-        for attribute in &table.attributes {
-            let Some(Source::Parameter(parameter)) = source(table.resource, &known, attribute)
-            else {
-                continue;
-            };
-            if keys.iter().any(|key| key.parameter == parameter) {
-                error::invalid_value(
-                    format!(
-                        "column \"{}\" of foreign table \"{}\" shows the parameter \"{}\", as another column does",
-                        attribute.name, table.name, table.resource.parameters[parameter].name
-                    ),
-                    Some("Drop one of the columns, or give it another option \"field\".".into()),
-                );
-            }
-            keys.push(KeyColumn { attribute: attribute.number, parameter });
-        }
-        let required = required_keys(table.resource).collect();
-        Self { table, keys, required }
-    }
-
-    /// The key columns that the clauses do not bind.
-    ///
-    /// # Safety
-    /// `clauses` must be the restrictions of the relation `relid`.
-    unsafe fn unbound(
-        &self,
-        root: *mut pg_sys::PlannerInfo,
-        relid: pg_sys::Index,
-        clauses: *mut pg_sys::List,
-    ) -> Vec<KeyColumn> {
-        // SAFETY: as the caller promises.
-        let bound: Vec<usize> = unsafe {
-            PgList::<pg_sys::RestrictInfo>::from_pg(clauses)
-                .iter_ptr()
-                .filter_map(|r| keys::binding(root, relid, (*r).clause.cast(), &self.keys))
-                .map(|(key, _)| key.parameter)
-                .collect()
-        };
-        self.keys.iter().filter(|key| !bound.contains(&key.parameter)).copied().collect()
-    }
-}
-
 /// `GetForeignRelSize` (fdwhandler.sgml).
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn get_foreign_rel_size(
@@ -93,16 +29,19 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_rel_size(
     baserel: *mut pg_sys::RelOptInfo,
     relation: pg_sys::Oid,
 ) {
-    let relation = Relation::new(relation);
     // SAFETY: the planner's structures live in the current memory context, whose deletion
     // drops what is stored in them.
     unsafe {
+        let user = checked_user(root, baserel);
+        let relation = Relation::new(relation, user, (*baserel).tuples);
+        // Selectivities depend on it, and are remembered once they are computed.
+        (*baserel).tuples = relation.rows().max(1.0);
+        pg_sys::set_baserel_size_estimates(root, baserel);
+        let question = relation.question(root, (*baserel).relid, &restrictions(baserel));
+        let estimate = relation.estimate(root, (*baserel).relid, &question);
+        (*baserel).rows = pg_sys::clamp_row_est(estimate.rows);
         (*baserel).fdw_private =
             PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(relation).cast();
-        if (*baserel).tuples < 1.0 {
-            (*baserel).tuples = DEFAULT_ROWS;
-        }
-        pg_sys::set_baserel_size_estimates(root, baserel);
     }
 }
 
@@ -117,30 +56,130 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_paths(
     unsafe {
         let relation = &*(*baserel).fdw_private.cast::<Relation>();
         let lateral = (*baserel).lateral_relids;
-        let mut possible = true;
+        let question = relation.question(root, (*baserel).relid, &restrictions(baserel));
+        let mut possible = question.parents.is_some();
         let mut outer_sets: Vec<pg_sys::Relids> = vec![lateral];
-        for key in relation.unbound(root, (*baserel).relid, (*baserel).baserestrictinfo) {
-            let joined = joined_relids(root, baserel, key);
+        for key in relation.unbound(&question) {
+            let joined = joined_relids(root, baserel, key.attribute, Some(key));
+            let required = relation.is_required(key.parameter);
             // A join condition on a parameter that has a default must bind it in every plan,
             // since the rows that come depend on it.
-            if !joined.is_empty() || relation.required.contains(&key.parameter) {
+            if !required && !joined.is_empty() {
                 possible = false;
+            }
+            if !joined.is_empty() || required {
                 outer_sets = unions(&outer_sets, &joined);
             }
         }
-        let rows = (*baserel).rows;
         if possible {
-            add_path(root, baserel, rows, REQUEST_COST + (*baserel).tuples * ROW_COST, lateral);
+            let estimate = relation.estimate(root, (*baserel).relid, &question);
+            let cost = relation.cost(&estimate);
+            let rows = (*baserel).rows;
+            add_path(root, baserel, rows, cost, std::ptr::null_mut(), lateral);
+            let pathkeys = order::useful_pathkeys(root, baserel, relation, &question);
+            // A reference to another relation may bind a key to several lists.
+            if !pathkeys.is_null() && pg_sys::bms_num_members(lateral) == 0 {
+                add_path(root, baserel, rows, cost, pathkeys, lateral);
+            }
+        } else {
+            // There must be a path without other relations, even if running it is an error.
+            let cost = (IMPOSSIBLE_COST, IMPOSSIBLE_COST);
+            add_path(root, baserel, (*baserel).rows, cost, std::ptr::null_mut(), lateral);
+        }
+        let required: Vec<pg_sys::Relids> =
+            outer_sets.iter().copied().filter(|set| !pg_sys::bms_equal(*set, lateral)).collect();
+        let mut sets = required.clone();
+        // As the inner side of a nested loop, the scan gets values from the outer side.
+        let base = if possible { vec![lateral] } else { required };
+        for attribute in lookup_attributes(relation) {
+            let joined = joined_relids(root, baserel, attribute, None);
+            for set in unions(&base, &joined) {
+                if sets.len() < MOST_PATHS && !sets.iter().any(|s| pg_sys::bms_equal(*s, set)) {
+                    sets.push(set);
+                }
+            }
+        }
+        for outer in sets {
+            add_parameterised_path(root, baserel, relation, outer);
+        }
+    }
+}
+
+/// Adds a path that gets values from the relations in `outer`, where that makes it possible.
+///
+/// # Safety
+/// `baserel` must be the relation that is planned.
+unsafe fn add_parameterised_path(
+    root: *mut pg_sys::PlannerInfo,
+    baserel: *mut pg_sys::RelOptInfo,
+    relation: &Relation,
+    outer: pg_sys::Relids,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let info = pg_sys::get_baserel_parampathinfo(root, baserel, outer);
+        if info.is_null() {
             return;
         }
-        // There must be a path without other relations, even if running it is an error.
-        add_path(root, baserel, rows, IMPOSSIBLE_COST, lateral);
-        for outer in outer_sets {
-            // As the inner side of a nested loop, the scan gets its keys from the outer side.
-            let info = pg_sys::get_baserel_parampathinfo(root, baserel, outer);
-            let rows = (*info).ppi_rows;
-            add_path(root, baserel, rows, REQUEST_COST + rows * ROW_COST, outer);
+        let mut clauses = restrictions(baserel);
+        clauses.extend(PgList::<pg_sys::RestrictInfo>::from_pg((*info).ppi_clauses).iter_ptr());
+        let question = relation.question(root, (*baserel).relid, &clauses);
+        if question.parents.is_none() {
+            return;
         }
+        let mut estimate = relation.estimate(root, (*baserel).relid, &question);
+        // Of a key that is bound there is one list, whatever the statistics say of its column.
+        estimate.rows = pg_sys::clamp_row_est(estimate.rows);
+        (*info).ppi_rows = estimate.rows;
+        let cost = relation.cost(&estimate);
+        add_path(root, baserel, estimate.rows, cost, std::ptr::null_mut(), outer);
+    }
+}
+
+/// The columns by which awork is known to find rows, so that a join may look rows up by them.
+fn lookup_attributes(relation: &Relation) -> Vec<i16> {
+    let finds = |field: &awork_api::filter::Field| {
+        let leaf = Leaf::Compare(field.clone(), Comparison::Eq, Operand::Constant(Value::Other));
+        let classified = classify(&Condition::Leaf(leaf));
+        field.filter == Support::Yes && classified.exactness == Exactness::Exact
+    };
+    relation.fields().filter(|(_, field)| finds(field)).map(|(number, _)| number).collect()
+}
+
+/// The restrictions of a relation.
+///
+/// # Safety
+/// `baserel` must be a relation of the planner.
+pub(super) unsafe fn restrictions(
+    baserel: *mut pg_sys::RelOptInfo,
+) -> Vec<*mut pg_sys::RestrictInfo> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        PgList::<pg_sys::RestrictInfo>::from_pg((*baserel).baserestrictinfo).iter_ptr().collect()
+    }
+}
+
+/// The role whose user mapping counts for a scan of the relation.
+///
+/// # Safety
+/// `baserel` must be a relation of the planner.
+unsafe fn checked_user(
+    root: *mut pg_sys::PlannerInfo,
+    baserel: *mut pg_sys::RelOptInfo,
+) -> pg_sys::Oid {
+    // SAFETY: as the caller promises.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        let user = {
+            let entry = *(*root).simple_rte_array.add((*baserel).relid as usize);
+            (*entry).checkAsUser
+        };
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        let user = {
+            let _ = root;
+            (*baserel).userid
+        };
+        if user == pg_sys::InvalidOid { pg_sys::GetUserId() } else { user }
     }
 }
 
@@ -161,19 +200,22 @@ unsafe fn unions(left: &[pg_sys::Relids], right: &[pg_sys::Relids]) -> Vec<pg_sy
     all
 }
 
-/// The other relations of each join condition that equates the key's column.
+/// The other relations of each join condition that equates a column: one that binds `key`, or
+/// else any equality.
 ///
 /// # Safety
 /// `baserel` must be the relation that is planned.
 unsafe fn joined_relids(
     root: *mut pg_sys::PlannerInfo,
     baserel: *mut pg_sys::RelOptInfo,
-    key: KeyColumn,
+    attribute: i16,
+    key: Option<KeyColumn>,
 ) -> Vec<pg_sys::Relids> {
     // SAFETY: the callback gets back the pointer to `attribute`, which outlives the call.
     unsafe {
         let relid = (*baserel).relid;
-        let mut attribute = key.attribute;
+        let relation = &*(*baserel).fdw_private.cast::<Relation>();
+        let mut attribute = attribute;
         let implied = pg_sys::generate_implied_equalities_for_column(
             root,
             baserel,
@@ -185,14 +227,33 @@ unsafe fn joined_relids(
         let joins = PgList::<pg_sys::RestrictInfo>::from_pg((*baserel).joininfo);
         let movable =
             joins.iter_ptr().filter(|join| pg_sys::join_clause_is_movable_to(*join, baserel));
+        let binds = |restriction: *mut pg_sys::RestrictInfo| match key {
+            Some(key) => keys::binding(root, relid, (*restriction).clause.cast(), &[key]).is_some(),
+            None => {
+                let question = relation.question(root, relid, &[restriction]);
+                equates(relation, &question, attribute)
+            }
+        };
         implied
             .iter_ptr()
             .chain(movable)
-            .filter(|r| keys::binding(root, relid, (**r).clause.cast(), &[key]).is_some())
+            .filter(|r| binds(*r))
             .map(|r| pg_sys::bms_del_member(pg_sys::bms_copy((*r).clause_relids), relid as i32))
             .filter(|relids| pg_sys::bms_num_members(*relids) > 0)
             .collect()
     }
+}
+
+/// Whether the only condition of a question is an equality of this column, exactly.
+fn equates(relation: &Relation, question: &Question, attribute: i16) -> bool {
+    let path = relation.field(attribute).ok().and_then(|f| f.path().map(str::to_owned));
+    question.exact
+        && question.conjuncts.iter().any(|conjunct| match &conjunct.remote {
+            Remote::Leaf(Leaf::Compare(field, Comparison::Eq, _) | Leaf::AnyOf(field, _)) => {
+                field.path() == path.as_deref()
+            }
+            _ => false,
+        })
 }
 
 /// Whether a member of an equivalence class is the column whose number `attribute` points to.
@@ -216,7 +277,8 @@ unsafe fn add_path(
     root: *mut pg_sys::PlannerInfo,
     baserel: *mut pg_sys::RelOptInfo,
     rows: f64,
-    total_cost: f64,
+    (startup_cost, total_cost): (f64, f64),
+    pathkeys: *mut pg_sys::List,
     required_outer: pg_sys::Relids,
 ) {
     // SAFETY: as the caller promises; all other arguments may be null.
@@ -228,9 +290,9 @@ unsafe fn add_path(
             rows,
             #[cfg(feature = "pg18")]
             i32::from(total_cost >= IMPOSSIBLE_COST),
-            REQUEST_COST.min(total_cost),
+            startup_cost,
             total_cost,
-            std::ptr::null_mut(),
+            pathkeys,
             required_outer,
             std::ptr::null_mut(),
             #[cfg(any(feature = "pg17", feature = "pg18"))]
@@ -238,74 +300,5 @@ unsafe fn add_path(
             std::ptr::null_mut(),
         );
         pg_sys::add_path(baserel, path.cast());
-    }
-}
-
-/// `GetForeignPlan` (fdwhandler.sgml).
-#[pg_guard]
-pub(super) unsafe extern "C-unwind" fn get_foreign_plan(
-    root: *mut pg_sys::PlannerInfo,
-    baserel: *mut pg_sys::RelOptInfo,
-    _relation: pg_sys::Oid,
-    _path: *mut pg_sys::ForeignPath,
-    target_list: *mut pg_sys::List,
-    clauses: *mut pg_sys::List,
-    outer_plan: *mut pg_sys::Plan,
-) -> *mut pg_sys::ForeignScan {
-    // SAFETY: `fdw_private` was set by `get_foreign_rel_size` for this relation; lists and
-    // nodes are the planner's and live as long as the plan.
-    unsafe {
-        let relid = (*baserel).relid;
-        let relation = &*(*baserel).fdw_private.cast::<Relation>();
-        let mut plan =
-            ScanPlan { attributes: attributes(relation, baserel, clauses), keys: Vec::new() };
-        let mut values = PgList::<pg_sys::Expr>::new();
-        for clause in PgList::<pg_sys::RestrictInfo>::from_pg(clauses).iter_ptr() {
-            let binding = keys::binding(root, relid, (*clause).clause.cast(), &relation.keys);
-            if let Some((key, value)) = binding
-                && plan.keys.iter().all(|k| k.parameter != key.parameter)
-            {
-                plan.keys.push(key);
-                values.push(value);
-            }
-        }
-        pg_sys::make_foreignscan(
-            target_list,
-            pg_sys::extract_actual_clauses(clauses, false),
-            relid,
-            values.into_pg(),
-            plan.to_list(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            outer_plan,
-        )
-    }
-}
-
-/// The columns that the query reads of the relation: in its output or in a condition.
-///
-/// # Safety
-/// `baserel` must be the relation that is planned, `clauses` its restrictions.
-unsafe fn attributes(
-    relation: &Relation,
-    baserel: *mut pg_sys::RelOptInfo,
-    clauses: *mut pg_sys::List,
-) -> Vec<i16> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let relid = (*baserel).relid;
-        let mut used = std::ptr::null_mut();
-        pg_sys::pull_varattnos((*(*baserel).reltarget).exprs.cast(), relid, &mut used);
-        for clause in PgList::<pg_sys::RestrictInfo>::from_pg(clauses).iter_ptr() {
-            pg_sys::pull_varattnos((*clause).clause.cast(), relid, &mut used);
-        }
-        // Numbers are stored from the lowest system column on, so that none is negative.
-        let is_used = |number: i16| {
-            let offset = pg_sys::FirstLowInvalidHeapAttributeNumber;
-            pg_sys::bms_is_member(i32::from(number) - offset, used)
-        };
-        let whole_row = is_used(0);
-        let numbers = relation.table.attributes.iter().map(|a| a.number);
-        numbers.filter(|&number| whole_row || is_used(number)).collect()
     }
 }

@@ -5,7 +5,7 @@ SET client_min_messages = error;
 CREATE SERVER explained FOREIGN DATA WRAPPER awork_fdw
     OPTIONS (api_url 'http://127.0.0.1:9/api/v1', api_key 'secret', page_size '250');
 CREATE SCHEMA explained;
-IMPORT FOREIGN SCHEMA awork LIMIT TO (projects, project_members, users, custom_field_definitions, time_entries_v2)
+IMPORT FOREIGN SCHEMA awork LIMIT TO (projects, project_members, project_tasks, users, custom_field_definitions, time_entries, time_entries_v2)
     FROM SERVER explained INTO explained;
 SET search_path = explained;
 
@@ -18,6 +18,21 @@ EXPLAIN (COSTS OFF, VERBOSE) SELECT user_id FROM project_members
 EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM users WHERE show_archived;
 EXPLAIN (COSTS OFF, VERBOSE) SELECT m.user_id FROM (SELECT id FROM projects OFFSET 0) p JOIN project_members m ON m.project_id = p.id;
 EXPLAIN (COSTS OFF, VERBOSE, FORMAT JSON) SELECT id FROM users;
+
+-- what is asked, what is checked again, and what PostgreSQL does alone
+EXPLAIN (COSTS OFF, VERBOSE) SELECT count(*) FROM time_entries WHERE start_date_utc >= '2026-10-01' AND is_billable;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT count(*) FROM time_entries WHERE created_on >= '2026-10-01';
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM time_entries ORDER BY created_on DESC LIMIT 20;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM time_entries ORDER BY created_on DESC LIMIT 20 OFFSET 40;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM projects WHERE tracked_duration > 0 AND name <> 'x' AND name LIKE 'a_b%' AND project_status_type = 'closed' AND company_id = '00000000-0000-0000-0000-000000000001';
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM projects WHERE id = '00000000-0000-0000-0000-000000000001';
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM time_entries WHERE started_at BETWEEN '2026-10-01 08:00+00' AND '2026-10-01 18:00+00' OR is_running;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM project_tasks WHERE is_prio;
+SET plan_cache_mode = force_generic_plan;
+PREPARE since(date, bigint) AS SELECT id FROM time_entries WHERE start_date_utc >= $1 ORDER BY start_date_utc LIMIT $2;
+EXPLAIN (COSTS OFF, VERBOSE) EXECUTE since('2026-10-01', 5);
+RESET plan_cache_mode;
+EXPLAIN (COSTS OFF, VERBOSE, FORMAT JSON) SELECT id FROM projects WHERE is_external AND name <> 'x';
 
 -- a plan is made anew when the server or the table changes
 PREPARE q AS SELECT id FROM projects;

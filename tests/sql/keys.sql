@@ -59,12 +59,26 @@ RESET plan_cache_mode;
 SELECT count(*) > 0 AS some, count(DISTINCT (project_id, task_id)) > 1 AS of_several FROM project_task_checklist_items
 WHERE project_id = pg_temp.nth(1) AND task_id = ANY (ARRAY(SELECT id FROM project_tasks WHERE project_id = pg_temp.nth(1)));
 
--- without a value: which condition to add
+-- without a value: the lists of all parents
+SELECT count(*) = (SELECT sum(jsonb_array_length(members)) FROM projects) AS all_members,
+       bool_and(project_id IN (SELECT id FROM projects)) AS of_projects FROM project_members;
+SELECT count(*) = (SELECT sum(comment_count) FROM tasks) AS all_comments FROM task_comments;
+SELECT count(*) > 0 AS some FROM project_members WHERE project_id <> pg_temp.nth(1);
+SELECT count(*) = (SELECT count(*) FROM project_members WHERE project_id = pg_temp.nth(1)) AS of_one
+FROM project_members WHERE project_id = pg_temp.nth(1) OR id IS NULL;
+SELECT count(*) > 0 AS two_levels, count(DISTINCT project_id) > 1 AS several FROM project_file_versions;
+SELECT count(*) AS none FROM retainers r JOIN projects p ON p.id = r.project_id WHERE NOT p.is_retainer;
+
+-- without a value that a list has, or may be taken from: which condition to add
+ALTER FOREIGN TABLE project_members OPTIONS (ADD fan_out 'off');
 SELECT * FROM project_members; -- should fail
 SELECT * FROM project_members WHERE project_id <> pg_temp.nth(1); -- should fail
 SELECT * FROM project_members WHERE project_id = pg_temp.nth(1) OR id IS NULL; -- should fail
 SELECT * FROM project_members WHERE project_id = gen_random_uuid() AND random() > 2; -- should fail
 SELECT * FROM user_workloads WHERE interval_start = '2026-10-05'; -- should fail
+SELECT * FROM user_autofills; -- should fail
+ALTER FOREIGN TABLE project_members OPTIONS (SET fan_out 'maybe'); -- should fail
+ALTER FOREIGN TABLE project_members OPTIONS (DROP fan_out);
 
 -- query parameters select rows, and show what the API assumes where there is no condition
 SELECT show_archived, count(*) > 0 AS some FROM users GROUP BY 1;
@@ -83,6 +97,10 @@ WHERE user_ids = (SELECT string_agg(id::text, ',') FROM users)
   AND interval_start = '2026-10-05 00:00+00' AND interval_end = '2026-10-11 00:00+00'
   AND rough_planning_from = 0;
 RESET timezone;
+
+-- a single object is not asked for past a parameter that selects rows
+SELECT t.user_ids = (SELECT user_ids FROM teams WHERE include_user_ids ORDER BY id LIMIT 1) AS alike
+FROM teams t WHERE t.include_user_ids AND t.id = (SELECT id FROM teams ORDER BY id LIMIT 1);
 
 -- a value that names another path asks for nothing
 SELECT count(*) FROM absence_region_locations WHERE country_code = '..';

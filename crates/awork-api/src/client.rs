@@ -7,6 +7,7 @@
 //! others wait 0.2 s, 0.4 s, 0.8 s … with jitter. Nothing else is repeated: a refused filter,
 //! credential or path stays refused.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub struct Counters {
     pub requests: AtomicU64,
     /// Requests that were sent again.
     pub retries: AtomicU64,
+    /// Milliseconds between a failed request and the next try.
+    pub waited: AtomicU64,
     /// Bytes of answers, decompressed.
     pub bytes: AtomicU64,
 }
@@ -71,6 +74,12 @@ impl Client {
     /// The settings it was made with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Tells apart who asks which workspace, for what is remembered of answers. Says nothing of
+    /// the key.
+    pub fn scope(&self) -> u64 {
+        scope(&self.settings, &self.key)
     }
 
     /// Fetches a path with its query from a version of the API.
@@ -103,6 +112,8 @@ impl Client {
                 }
             };
             self.counters.retries.fetch_add(1, Ordering::Relaxed);
+            let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            self.counters.waited.fetch_add(milliseconds, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
         }
     }
@@ -321,7 +332,12 @@ fn validation(errors: Option<Vec<ValidationError>>) -> Option<String> {
 
 fn page_info(headers: &HeaderMap) -> PageInfo {
     let number = |name| text(headers, name).and_then(|t| t.trim().parse().ok());
-    PageInfo { total: number("aw-totalitems"), page_size: number("aw-pagesize"), fingerprint: None }
+    PageInfo {
+        total: number("aw-totalitems"),
+        page: number("aw-page"),
+        page_size: number("aw-pagesize"),
+        fingerprint: None,
+    }
 }
 
 /// How long a 429 says to wait, in whole seconds. A moment more, so that the request does not
@@ -334,6 +350,14 @@ fn reset(headers: &HeaderMap) -> Option<Duration> {
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// As [`Client::scope`], before there is a client.
+pub fn scope(settings: &Settings, key: &ApiKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    settings.api_url.as_str().hash(&mut hasher);
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The connections of this process, one pool for each `connect_timeout` in use, with and

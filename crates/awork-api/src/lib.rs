@@ -12,3 +12,4 @@ pub mod rows;
 pub mod runtime;
 pub mod scan;
 pub mod settings;
+pub mod totals;

@@ -14,6 +14,8 @@ use crate::error::{Error, ErrorKind};
 pub struct PageInfo {
     /// `aw-totalitems`: rows in all pages, filters considered.
     pub total: Option<u64>,
+    /// `aw-page`: which page it is.
+    pub page: Option<u64>,
     /// `aw-pagesize`: rows per page as the server counts them.
     pub page_size: Option<u64>,
     /// A hash of the answer, where nothing announces the end of the list.
@@ -34,6 +36,8 @@ pub enum Repeated {
 pub struct Pages {
     declared: bool,
     page_size: u64,
+    /// The page that is asked for first.
+    first: u64,
     next: u64,
     /// The last page, once it is known.
     last: Option<u64>,
@@ -56,6 +60,7 @@ impl Pages {
         Self {
             declared,
             page_size: page_size.into(),
+            first: 1,
             next: 1,
             last: None,
             announced: None,
@@ -66,6 +71,21 @@ impl Pages {
             seen: Default::default(),
             fingerprint: None,
         }
+    }
+
+    /// The pages of a list with pages, from a later one on.
+    pub fn starting_at(page: u64, page_size: u32) -> Self {
+        Self { first: page, next: page, ..Self::new(true, page_size) }
+    }
+
+    /// The page that is asked for first.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Rows so far, those that came twice left out.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// The next page that can be asked for now, if any.
@@ -107,7 +127,7 @@ impl Pages {
     ) -> Result<Repeated, Error> {
         self.outstanding -= 1;
         let rows = rows as u64;
-        if page == 1 {
+        if page == self.first {
             self.begin(rows, info);
         } else if let (Some(total), false) = (info.total, self.one_by_one) {
             // The largest total counts: a row that went may have moved another one away.
@@ -128,7 +148,7 @@ impl Pages {
         let same_rows = repeated.len() as u64 == rows && (rows > 1 || self.one_by_one);
         let same_bytes = info.fingerprint.is_some() && info.fingerprint == self.fingerprint;
         self.fingerprint = info.fingerprint;
-        if page > 1 && rows > 0 && (same_rows || same_bytes) {
+        if page > self.first && rows > 0 && (same_rows || same_bytes) {
             let past_the_end = self.announced.is_some_and(|announced| page > announced);
             if !self.declared || past_the_end || (self.one_by_one && rows < self.page_size) {
                 // It has no pages, so that what came is all there is: the same again, and less
@@ -154,7 +174,9 @@ impl Pages {
 
     /// How many rows were announced and how many came, where they are fewer.
     pub fn shortfall(&self) -> Option<(u64, u64)> {
-        self.total.filter(|&total| total > self.rows).map(|total| (total, self.rows))
+        let before = (self.first - 1) * self.page_size;
+        let expected = self.total.map(|total| total.saturating_sub(before));
+        expected.filter(|&expected| expected > self.rows).map(|expected| (expected, self.rows))
     }
 
     fn begin(&mut self, rows: u64, info: PageInfo) {

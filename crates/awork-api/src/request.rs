@@ -3,7 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::catalogue::{Location, Resource, Type};
+use crate::catalogue::{Location, Lookup, Resource, Type};
 
 /// What stays as it is in a path segment or a query value (RFC 3986, unreserved characters).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -34,9 +34,46 @@ pub fn target(resource: &Resource, bindings: &Bindings) -> Option<String> {
     Some(join(&path, &query))
 }
 
-/// Adds paging and order to a target.
-pub fn page(target: &str, page: u64, page_size: u32, orderby: Option<&str>) -> String {
+/// The path of a single object: the resource's parameters by their names, and `value` for the
+/// one that the resource does not have. None as for [`target`].
+pub fn lookup(
+    resource: &Resource,
+    lookup: &Lookup,
+    bindings: &Bindings,
+    value: &str,
+) -> Option<String> {
+    let mut segments = Vec::new();
+    for segment in lookup.path.split('/') {
+        let name = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}'));
+        let Some(name) = name else {
+            segments.push(segment.to_owned());
+            continue;
+        };
+        let known = resource.parameters.iter().position(|p| p.name == name);
+        let value = match known {
+            Some(at) => bindings.get(at)?.as_deref()?,
+            None => value,
+        };
+        if matches!(value, "" | "." | "..") {
+            return None;
+        }
+        segments.push(utf8_percent_encode(value, ESCAPED).to_string());
+    }
+    Some(segments.join("/"))
+}
+
+/// Adds paging, order and filter to a target. The empty filter is none.
+pub fn page(
+    target: &str,
+    page: u64,
+    page_size: u32,
+    orderby: Option<&str>,
+    filter: &str,
+) -> String {
     let mut query = vec![pair("page", &page.to_string()), pair("pageSize", &page_size.to_string())];
+    if !filter.is_empty() {
+        query.push(pair("filterby", filter));
+    }
     if let Some(orderby) = orderby {
         query.push(pair("orderby", orderby));
     }
@@ -63,6 +100,14 @@ pub fn stable_order(resource: &Resource, properties: &[&str]) -> Option<String> 
         .map(|key| format!("{key} asc"))
         .collect();
     (!keys.is_empty()).then(|| keys.join(","))
+}
+
+/// An order with another one for rows that tie under it; keys that it has already are left out.
+pub fn then_by(orderby: &str, tie_breaker: &str) -> String {
+    let property = |key: &str| key.split(' ').next().unwrap_or_default().to_owned();
+    let has = |key: &&str| orderby.split(',').any(|known| property(known) == property(key));
+    let rest = tie_breaker.split(',').filter(|key| !has(key));
+    std::iter::once(orderby).chain(rest).collect::<Vec<_>>().join(",")
 }
 
 fn pair(name: &str, value: &str) -> String {
@@ -118,10 +163,23 @@ mod tests {
     #[test]
     fn paging_joins_what_is_there() {
         assert_eq!(
-            page("/users?showArchived=true", 2, 1000, Some("createdOn asc,id asc")),
+            page("/users?showArchived=true", 2, 1000, Some("createdOn asc,id asc"), ""),
             "/users?showArchived=true&page=2&pageSize=1000&orderby=createdOn%20asc,id%20asc"
         );
-        assert_eq!(page("/users", 1, 10, None), "/users?page=1&pageSize=10");
+        assert_eq!(page("/users", 1, 10, None, ""), "/users?page=1&pageSize=10");
+        assert_eq!(
+            page("/users", 1, 10, None, "name eq 'a&b'"),
+            "/users?page=1&pageSize=10&filterby=name%20eq%20'a%26b'"
+        );
+    }
+
+    #[test]
+    fn a_tie_breaker_adds_what_is_not_there() {
+        assert_eq!(
+            then_by("updatedOn desc", "createdOn asc,id asc"),
+            "updatedOn desc,createdOn asc,id asc"
+        );
+        assert_eq!(then_by("createdOn desc", "createdOn asc,id asc"), "createdOn desc,id asc");
     }
 
     #[test]

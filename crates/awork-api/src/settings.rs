@@ -46,7 +46,7 @@ impl Default for Settings {
 }
 
 /// An API key. Its `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ApiKey(String);
 
 impl ApiKey {
@@ -133,6 +133,15 @@ fn api_url(value: &str) -> Result<Url, Error> {
         return Err(invalid("api_url", "must not contain a query or a fragment"));
     }
     Ok(url)
+}
+
+/// The value of an option that is on or off, in the words that PostgreSQL takes.
+pub fn flag(option: &str, value: &str) -> Result<bool, Error> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err(invalid(option, "must be on or off")),
+    }
 }
 
 fn number(option: &str, value: &str, min: u64, max: u64) -> Result<u64, Error> {

@@ -70,6 +70,12 @@ impl Batch {
         &self.ids
     }
 
+    /// The memory that it takes, roughly.
+    pub fn bytes(&self) -> usize {
+        let ids = self.ids.len() * size_of::<Option<u128>>();
+        self.cells.len() * size_of::<Cell>() + self.arena.len() + ids
+    }
+
     /// Puts text into the arena. `None` once the arena holds 4 GiB, which the limit on the
     /// size of an answer rules out.
     pub fn push_text(&mut self, text: &str) -> Option<Span> {

@@ -115,6 +115,11 @@ impl Projection {
         projection
     }
 
+    /// Whether each row's identity is read.
+    pub fn reads_ids(&self) -> bool {
+        self.with_ids
+    }
+
     /// Adds a slot for a property that only a derived column reads.
     fn hidden(&mut self, target: &Target, property: &str, kind: Kind) -> usize {
         let slot = self.slots.len();

@@ -1,0 +1,494 @@
+//! The reading itself: keeps requests in flight, decodes their answers, and sends rows on in
+//! the order of the pages. What a list is asked for with is decided in `ask`.
+
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::ask::Asked;
+use super::fetch::stopped;
+use super::job::{Job, Start};
+use super::parents::{Lists, Next};
+use super::{Begun, Event, Outlet, Progress};
+use crate::catalogue::Location;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::pages::{PageInfo, Pages, Repeated};
+use crate::request::{self, Bindings};
+use crate::rows::Batch;
+use crate::totals;
+
+/// Reads what a job says. Boxed, since reading the parents of a list is reading as well.
+pub(super) fn run(
+    client: Arc<Client>,
+    job: Job,
+    outlet: Outlet,
+    progress: Arc<Progress>,
+    permits: Arc<Semaphore>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let fans_out = job.bindings.iter().any(|b| is_missing_one(&job, b));
+        let reader = Reader { client, job: Arc::new(job), progress, permits, fans_out, outlet };
+        let last = match reader.read().await {
+            Ok(()) => Event::End,
+            Err(error) => Event::Failed(error),
+        };
+        reader.outlet.send(last).await;
+    })
+}
+
+pub(super) struct Reader {
+    pub(super) client: Arc<Client>,
+    pub(super) job: Arc<Job>,
+    pub(super) progress: Arc<Progress>,
+    /// Of the requests in flight, those for the lists of parents included.
+    pub(super) permits: Arc<Semaphore>,
+    /// Whether the lists of all parents are read.
+    pub(super) fans_out: bool,
+    pub(super) outlet: Outlet,
+}
+
+/// A list that is being read.
+struct Open {
+    number: usize,
+    binding: usize,
+    bindings: Arc<Bindings>,
+    filter: String,
+    pages: Pages,
+    /// Rows that have come before the pages began.
+    head: HashSet<u128>,
+}
+
+/// A list that is to be read.
+struct Pending {
+    binding: usize,
+    bindings: Arc<Bindings>,
+    filter: String,
+    head: HashSet<u128>,
+}
+
+/// A page that has been asked for.
+struct InFlight {
+    list: usize,
+    page: u64,
+    /// How often the question had been changed then.
+    revision: usize,
+    task: AbortOnDropHandle<Result<Page, Error>>,
+}
+
+pub(super) struct Page {
+    pub(super) batch: Batch,
+    pub(super) info: PageInfo,
+}
+
+/// What is known while lists are read.
+struct Reading {
+    asked: Asked,
+    /// How often `asked` has changed.
+    revision: usize,
+    bindings_opened: usize,
+    lists_opened: usize,
+    pending: VecDeque<Pending>,
+    open: Vec<Open>,
+    in_flight: VecDeque<InFlight>,
+    window: usize,
+    begun: bool,
+    /// Binding and identity of the rows so far, where a row may come with several filters.
+    seen: Option<HashSet<(usize, u128)>>,
+    /// Whether the server was found to have other pages than were asked for.
+    counts_differently: bool,
+}
+
+impl Reader {
+    /// A reader of single pages, which sends nothing on.
+    pub(super) fn alone(client: Arc<Client>, job: Job) -> Self {
+        let (sender, _) = tokio::sync::mpsc::channel(1);
+        let outlet = Outlet { sender, waker: None, demand: None };
+        let progress = Arc::default();
+        let permits = Arc::new(Semaphore::new(client.settings().max_concurrency));
+        Self { client, job: Arc::new(job), progress, permits, fans_out: false, outlet }
+    }
+
+    /// Asks for a page of a list without a filter.
+    pub(super) fn page(
+        &self,
+        bindings: &Bindings,
+        page: u64,
+        asked: &Asked,
+    ) -> AbortOnDropHandle<Result<Page, Error>> {
+        let target = request::target(self.job.resource, bindings).unwrap_or_default();
+        let order = asked.orderby.as_deref();
+        self.fetch(request::page(&target, page, self.job.page_size, order, ""), page, None)
+    }
+
+    async fn read(&self) -> Result<(), Error> {
+        if let Some(target) = &self.job.lookup
+            && self.look_up(target).await?
+        {
+            return Ok(());
+        }
+        if let Some(total) = self.count().await? {
+            let begun = Begun { ordered: true, skipped: 0, total: Some(total) };
+            self.outlet.send(Event::Begun(begun)).await;
+            return Ok(());
+        }
+        let max = self.client.settings().max_concurrency;
+        let mut lists = Lists::new(self)?;
+        let mut reading = Reading {
+            asked: self.asked(&Vec::new()),
+            revision: 0,
+            bindings_opened: 0,
+            lists_opened: 0,
+            pending: VecDeque::new(),
+            open: Vec::new(),
+            in_flight: VecDeque::new(),
+            window: 1,
+            begun: false,
+            seen: None,
+            counts_differently: false,
+        };
+        loop {
+            if !self.fill_window(&mut reading, &mut lists).await? {
+                return Ok(());
+            }
+            let Some(front) = reading.in_flight.pop_front() else {
+                self.begin(&mut reading, 0).await;
+                return Ok(());
+            };
+            let (list, page) = (front.list, front.page);
+            let outcome = front.task.await.map_err(|_| stopped())?;
+            let at = reading
+                .open
+                .iter()
+                .position(|open| open.number == list)
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "a page of no list"))?;
+            let received = match outcome {
+                Err(error) => {
+                    self.ask_again(&mut reading, at, page, front.revision, error).await?;
+                    continue;
+                }
+                Ok(received) => received,
+            };
+            let more_lists = !reading.pending.is_empty() || !lists.is_exhausted();
+            if !reading.begun && !reading.is_as_asked(at, page, received.info) {
+                reading.read_from_the_first(at);
+                continue;
+            }
+            let open = &mut reading.open[at];
+            let mut batch = received.batch;
+            let is_plain = open.filter.is_empty();
+            let announced = received.info.total;
+            let repeated =
+                open.pages.received(page, batch.rows(), batch.ids(), received.info).map_err(
+                    |e| e.detail(format!("The resource is \"{}\".", self.job.resource.name)),
+                )?;
+            let skipped = (open.pages.first() - 1) * u64::from(open.pages.page_size());
+            let done = open.pages.is_done();
+            let from_the_first = open.pages.first() == 1;
+            let shortfall = open.pages.shortfall();
+            if is_plain && from_the_first && (done || page == 1) {
+                let rows = announced.or(done.then(|| open.pages.rows()));
+                if let Some(rows) = rows {
+                    totals::note(self.client.scope(), self.job.resource, rows);
+                }
+            }
+            match repeated {
+                Repeated::Rows(ids) => {
+                    batch.drop_rows(|id| ids.contains(&id) || open.head.contains(&id));
+                }
+                Repeated::Page => batch = Batch::new(0),
+            }
+            let (binding, bindings) = (open.binding, open.bindings.clone());
+            if done {
+                reading.open.remove(at);
+            }
+            reading.drop_known(binding, &mut batch);
+            self.begin(&mut reading, skipped).await;
+            let more = !done || !reading.open.is_empty() || more_lists;
+            let last = !more && shortfall.is_none();
+            if !self.outlet.send(Event::Rows(batch, bindings, last)).await {
+                return Ok(());
+            }
+            if let (true, Some((announced, came))) = (done, shortfall) {
+                self.outlet
+                    .send(Event::Notice(format!(
+                        "awork announced {announced} rows of \"{}\" and sent {came}",
+                        self.job.resource.name
+                    )))
+                    .await;
+            }
+            if more && reading.window == 1 {
+                // A query that has enough with the first page costs one request.
+                self.outlet.demanded().await;
+            }
+            reading.window = (reading.window * 2).min(max);
+        }
+    }
+
+    /// Asks for as many pages as may be in flight; false where nobody wants them any more.
+    async fn fill_window(&self, reading: &mut Reading, lists: &mut Lists) -> Result<bool, Error> {
+        while reading.in_flight.len() < reading.window {
+            let next = reading
+                .open
+                .iter_mut()
+                .enumerate()
+                .find_map(|(at, open)| open.pages.request().map(|page| (at, page)));
+            if let Some((at, page)) = next {
+                self.ask_for(reading, at, page);
+                continue;
+            }
+            if let Some(pending) = reading.pending.pop_front() {
+                if request::target(self.job.resource, &pending.bindings).is_none() {
+                    // A value that addresses nothing, so that nothing can have it.
+                    continue;
+                }
+                let pages = match self.page_at(reading) {
+                    Some((size, page)) => Pages::starting_at(page, size),
+                    None => Pages::new(self.job.resource.paged, self.job.page_size),
+                };
+                reading.open.push(Open {
+                    number: reading.lists_opened,
+                    binding: pending.binding,
+                    bindings: pending.bindings,
+                    filter: pending.filter,
+                    pages,
+                    head: pending.head,
+                });
+                reading.lists_opened += 1;
+                continue;
+            }
+            match lists.next(self, reading.in_flight.is_empty()).await? {
+                Next::List(bindings) => {
+                    self.count_parent();
+                    reading.asked = self.asked(&bindings);
+                    let with_ids = self.job.projection.reads_ids();
+                    let bindings = Arc::new(bindings);
+                    if self.has_head(&reading.asked) && !reading.begun {
+                        match self.head(reading, &bindings).await? {
+                            Head::Enough => continue,
+                            Head::More(head) => reading.open_later(bindings, head, with_ids),
+                        }
+                    } else {
+                        reading.open_later(bindings, HashSet::new(), with_ids);
+                    }
+                }
+                Next::Rows(batch, bindings) => {
+                    self.count_parent();
+                    self.begin(reading, 0).await;
+                    if !self.outlet.send(Event::Rows(batch, Arc::new(bindings), false)).await {
+                        return Ok(false);
+                    }
+                }
+                Next::Childless => self.count_parent(),
+                Next::NotYet | Next::End => break,
+            }
+        }
+        Ok(true)
+    }
+
+    fn count_parent(&self) {
+        self.progress.parents.fetch_add(u64::from(self.fans_out), Ordering::Relaxed);
+    }
+
+    fn ask_for(&self, reading: &mut Reading, at: usize, page: u64) {
+        let open = &reading.open[at];
+        let Some(target) = request::target(self.job.resource, &open.bindings) else { return };
+        let target = match open.pages.is_paged(page) {
+            true => {
+                let orderby = reading.asked.orderby.as_deref();
+                request::page(&target, page, open.pages.page_size(), orderby, &open.filter)
+            }
+            false => target,
+        };
+        let task = self.fetch(target, page, None);
+        let (list, revision) = (open.number, reading.revision);
+        reading.in_flight.push_back(InFlight { list, page, revision, task });
+    }
+
+    /// After a failed request: asks for the list again with what awork does not refuse, where
+    /// that was the cause.
+    async fn ask_again(
+        &self,
+        reading: &mut Reading,
+        at: usize,
+        page: u64,
+        revision: usize,
+        error: Error,
+    ) -> Result<(), Error> {
+        let open = &reading.open[at];
+        let was = reading.asked.clone();
+        let paged = open.pages.is_paged(page);
+        // Of rows that have come with one of several filters, some come again without, which only
+        // their identities tell.
+        let alone = was.filters.len() == 1 || !reading.begun || reading.seen.is_some();
+        if page != open.pages.first()
+            || !paged
+            || !alone
+            || !Self::is_refusal(&error, &open.filter, was.orderby.as_deref())
+        {
+            return Err(error);
+        }
+        let open = reading.open.remove(at);
+        let mut now = self.asked(&open.bindings);
+        if revision == reading.revision {
+            self.learn(&open.bindings, &was, &error).await?;
+            now = self.asked(&open.bindings);
+            if now == was {
+                return Err(error);
+            }
+            reading.revision += 1;
+        }
+        if reading.begun && !self.fans_out && was.ordered && !now.ordered {
+            // Rows have come of which the consumer was told that they are in order.
+            return Err(error);
+        }
+        if !reading.begun {
+            reading.pending.clear();
+        }
+        for filter in now.filters.iter().rev() {
+            reading.pending.push_front(Pending {
+                binding: open.binding,
+                bindings: open.bindings.clone(),
+                filter: filter.clone(),
+                head: HashSet::new(),
+            });
+        }
+        reading.asked = now;
+        Ok(())
+    }
+
+    /// Says what of the question is answered, once.
+    async fn begin(&self, reading: &mut Reading, skipped: u64) {
+        if !reading.begun {
+            reading.begun = true;
+            let ordered = reading.asked.ordered && !self.fans_out;
+            self.outlet.send(Event::Begun(Begun { ordered, skipped, total: None })).await;
+        }
+    }
+
+    /// Size and number of the first page, where rows are skipped.
+    fn page_at(&self, reading: &Reading) -> Option<(u32, u64)> {
+        let Start::At { skip, count } = self.job.start else { return None };
+        if reading.counts_differently || !self.answers_all(&reading.asked) {
+            return None;
+        }
+        let largest = self.job.page_size;
+        let whole = || (largest, skip / u64::from(largest) + 1);
+        let page = Start::page(skip, count, largest).unwrap_or_else(whole);
+        // Servers take no larger numbers.
+        (page.1 <= i32::MAX as u64).then_some(page)
+    }
+
+    /// Whether the rows that come are those that are wanted, in the wanted order.
+    fn answers_all(&self, asked: &Asked) -> bool {
+        let ordered = self.job.order.required.is_none() || asked.ordered;
+        self.is_single(asked) && asked.complete && ordered
+    }
+
+    fn has_head(&self, asked: &Asked) -> bool {
+        matches!(self.job.start, Start::Head(rows) if rows < self.job.page_size)
+            && self.answers_all(asked)
+            && self.job.projection.reads_ids()
+    }
+
+    /// Reads a first page that is only as large as is expected to be enough.
+    async fn head(&self, reading: &mut Reading, bindings: &Arc<Bindings>) -> Result<Head, Error> {
+        let Start::Head(rows) = self.job.start else { return Ok(Head::More(HashSet::new())) };
+        let Some(target) = request::target(self.job.resource, bindings) else {
+            return Ok(Head::Enough);
+        };
+        let (received, asked) = loop {
+            let asked = self.asked(bindings);
+            if !self.has_head(&asked) {
+                reading.asked = asked;
+                return Ok(Head::More(HashSet::new()));
+            }
+            let filter = &asked.filters[0];
+            let target = request::page(&target, 1, rows.max(1), asked.orderby.as_deref(), filter);
+            match self.fetch(target, 1, None).await.map_err(|_| stopped())? {
+                Err(error) if Self::is_refusal(&error, filter, asked.orderby.as_deref()) => {
+                    self.learn(bindings, &asked, &error).await?;
+                    if self.asked(bindings) == asked {
+                        return Err(error);
+                    }
+                }
+                other => break (other?, asked),
+            }
+        };
+        let came = received.batch.rows() as u64;
+        if let (Some(total), "") = (received.info.total, asked.filters[0].as_str()) {
+            totals::note(self.client.scope(), self.job.resource, total);
+        }
+        reading.asked = asked;
+        let head: HashSet<u128> = received.batch.ids().iter().flatten().copied().collect();
+        self.begin(reading, 0).await;
+        let all = received.info.total.is_some_and(|total| total <= came);
+        let sent = self.outlet.send(Event::Rows(received.batch, bindings.clone(), all)).await;
+        if all || !sent {
+            return Ok(Head::Enough);
+        }
+        self.outlet.demanded().await;
+        Ok(Head::More(head))
+    }
+}
+
+enum Head {
+    /// All rows have come, or no more are wanted.
+    Enough,
+    /// The list is to be read; these of its rows have come.
+    More(HashSet<u128>),
+}
+
+impl Reading {
+    /// Whether a first page that is not the list's first is the one that was asked for, so that
+    /// the rows before it are known by their number.
+    fn is_as_asked(&self, at: usize, page: u64, info: PageInfo) -> bool {
+        let pages = &self.open[at].pages;
+        let size = u64::from(pages.page_size());
+        pages.first() == 1 || (info.page == Some(page) && info.page_size == Some(size))
+    }
+
+    /// Puts a list back, to be read from its first page.
+    fn read_from_the_first(&mut self, at: usize) {
+        let Open { binding, bindings, filter, head, .. } = self.open.remove(at);
+        self.counts_differently = true;
+        self.pending.push_front(Pending { binding, bindings, filter, head });
+    }
+
+    /// Drops the rows that have come with another filter.
+    fn drop_known(&mut self, binding: usize, batch: &mut Batch) {
+        let Some(seen) = &mut self.seen else { return };
+        let ids = batch.ids().iter().flatten().copied();
+        let known: HashSet<u128> = ids.filter(|id| seen.contains(&(binding, *id))).collect();
+        seen.extend(batch.ids().iter().flatten().map(|id| (binding, *id)));
+        batch.drop_rows(|id| known.contains(&id));
+    }
+
+    /// Puts the lists of some parameters behind those that wait, one per filter.
+    fn open_later(&mut self, bindings: Arc<Bindings>, head: HashSet<u128>, with_ids: bool) {
+        let binding = self.bindings_opened;
+        self.bindings_opened += 1;
+        if self.asked.filters.len() > 1 && with_ids {
+            self.seen.get_or_insert_default();
+        }
+        for filter in &self.asked.filters {
+            self.pending.push_back(Pending {
+                binding,
+                bindings: bindings.clone(),
+                filter: filter.clone(),
+                head: head.clone(),
+            });
+        }
+    }
+}
+
+/// Whether a parameter of the path has no value, so that its parents have to be read.
+fn is_missing_one(job: &Job, bindings: &Bindings) -> bool {
+    let mut parameters = job.resource.parameters.iter().zip(bindings);
+    parameters.any(|(p, value)| p.location == Location::Path && value.is_none())
+}

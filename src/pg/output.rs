@@ -1,0 +1,117 @@
+//! The columns of a foreign table that are read, and how a row of a batch becomes their values.
+
+use awork_api::catalogue::Resource;
+use awork_api::catalogue::columns::Source;
+use awork_api::request::Bindings;
+use awork_api::rows::{Batch, Target};
+use pgrx::pg_sys;
+
+use super::datum::Converter;
+use super::foreign::ForeignTable;
+use crate::columns::{kind, known, only_kind, source};
+use crate::error;
+
+/// The columns that are read.
+pub(super) struct Output {
+    columns: Vec<Column>,
+    targets: Vec<Target>,
+}
+
+struct Column {
+    /// Position in the tuple, from 0.
+    position: usize,
+    from: From,
+    converter: Converter,
+}
+
+enum From {
+    /// The cell at this position of a batch's row.
+    Cell(usize),
+    /// The value of a parameter: of the request, or else what the API assumes.
+    Parameter(usize),
+}
+
+impl Output {
+    /// The columns to which `position` gives a position in the tuple, by their attribute
+    /// numbers. What they need is put into the current memory context.
+    pub(super) fn new(table: &ForeignTable, position: impl Fn(i16) -> Option<usize>) -> Self {
+        let known = known(table.resource);
+        let mut output = Self { columns: Vec::new(), targets: Vec::new() };
+        for attribute in &table.attributes {
+            let Some(position) = position(attribute.number) else { continue };
+            let converter = Converter::new(&table.name, attribute);
+            let from = match source(table.resource, &known, attribute) {
+                None => error::column_not_found(
+                    format!(
+                        "resource \"{}\" has no column \"{}\"",
+                        table.resource.name, attribute.name
+                    ),
+                    "Give the column the option \"field\" with the name of the property in awork.",
+                ),
+                Some(Source::Parameter(i)) => From::Parameter(i),
+                Some(source) => {
+                    let kind = kind(attribute);
+                    let plain = attribute.type_oid == attribute.base_type && attribute.typmod < 0;
+                    if only_kind(&source).is_some_and(|only| only != kind || !plain) {
+                        error::wrong_type(
+                            format!(
+                                "column \"{}\" of foreign table \"{}\" must have the type that IMPORT FOREIGN SCHEMA gives it",
+                                attribute.name, table.name
+                            ),
+                            "Its values are worked out: an instant is timestamptz, is_running is boolean.".into(),
+                        );
+                    }
+                    output.targets.push(Target { name: attribute.name.clone(), source, kind });
+                    From::Cell(output.targets.len() - 1)
+                }
+            };
+            output.columns.push(Column { position, from, converter });
+        }
+        output
+    }
+
+    /// What is wanted of each row.
+    pub(super) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The values of the columns that show parameters, in the current memory context.
+    pub(super) fn parameters(
+        &self,
+        resource: &Resource,
+        bindings: &Bindings,
+    ) -> Vec<Option<pg_sys::Datum>> {
+        let value = |column: &Column| match column.from {
+            From::Cell(_) => None,
+            From::Parameter(i) => {
+                let assumed = resource.parameters[i].default.as_deref();
+                let text = bindings.get(i).and_then(|value| value.as_deref()).or(assumed);
+                text.map(|text| column.converter.parameter(text))
+            }
+        };
+        self.columns.iter().map(value).collect()
+    }
+
+    /// Writes a row of a batch to the values of a tuple, in the current memory context.
+    pub(super) fn fill(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        parameters: &[Option<pg_sys::Datum>],
+        values: &mut [pg_sys::Datum],
+        nulls: &mut [bool],
+    ) {
+        nulls.fill(true);
+        let cells = batch.row(row);
+        for (column, parameter) in self.columns.iter_mut().zip(parameters) {
+            let datum = match column.from {
+                From::Cell(cell) => column.converter.datum(batch, row, cells[cell]),
+                From::Parameter(_) => *parameter,
+            };
+            if let Some(datum) = datum {
+                values[column.position] = datum;
+                nulls[column.position] = false;
+            }
+        }
+    }
+}

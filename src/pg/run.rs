@@ -1,0 +1,270 @@
+//! One run of a scan: takes batches from the runtime's threads, or from what an earlier run has
+//! kept, and goes through their rows.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use awork_api::error::{Error, ErrorKind};
+use awork_api::request::Bindings;
+use awork_api::rows::Batch;
+use awork_api::scan::{Begun, Event, Scan, Start};
+use pgrx::PgMemoryContexts;
+use pgrx::prelude::*;
+
+use super::job::Asking;
+use super::memo::Answer;
+use super::scan_state::ScanState;
+use super::sort::Sort;
+use super::wait::{or_raise, until_readable};
+use crate::error;
+
+/// One reading of the table, from the first row to the last.
+pub(super) struct Run {
+    pub(super) source: Rows,
+    pub(super) asking: Option<Asking>,
+    pub(super) begun: Begun,
+    pub(super) batch: Option<(Batch, Arc<Bindings>)>,
+    pub(super) row: usize,
+    /// Values of the columns that show parameters, for the rows of the batch.
+    pub(super) parameters: Vec<Option<pg_sys::Datum>>,
+    /// The rows in order, where they are sorted here.
+    pub(super) sort: Option<Sort>,
+    /// Rows that have come from an earlier answer, of which this run reads the rest.
+    pub(super) known: HashSet<u128>,
+    /// Rows that are still to be skipped, and that may still come.
+    pub(super) skip: u64,
+    pub(super) remaining: Option<u64>,
+}
+
+/// Where rows come from.
+pub(super) enum Rows {
+    /// Nowhere.
+    None,
+    Live {
+        scan: Scan,
+        /// What has come, where it is to be kept.
+        record: Option<Vec<(Batch, Arc<Bindings>)>>,
+    },
+    Known {
+        answer: Rc<Answer>,
+        next: usize,
+    },
+}
+
+impl ScanState {
+    /// Waits for what a run begins with.
+    pub(super) fn begun(&mut self) -> Begun {
+        match self.run.as_ref().map(|run| &run.source) {
+            Some(Rows::Known { answer, .. }) => return answer.begun,
+            Some(Rows::Live { .. }) => {}
+            _ => return Begun { ordered: true, skipped: 0, total: Some(0) },
+        }
+        loop {
+            match self.event() {
+                Some(Event::Begun(begun)) => return begun,
+                Some(Event::Notice(message)) => error::warn_incomplete(message),
+                Some(Event::Failed(failure)) => {
+                    self.stop();
+                    error::raise(failure)
+                }
+                _ => error::raise(Error::new(
+                    ErrorKind::Internal,
+                    "a scan did not begin with what it answers",
+                )),
+            }
+        }
+    }
+
+    /// The next event of a live scan, once it is there.
+    fn event(&mut self) -> Option<Event> {
+        let Some(Run { source: Rows::Live { scan, .. }, .. }) = &mut self.run else { return None };
+        loop {
+            match scan.poll() {
+                Some(event) => return Some(event),
+                None => until_readable(scan.wake_fd()),
+            }
+        }
+    }
+
+    /// Goes to the next row of the batches; false at the end.
+    pub(super) fn advance(&mut self) -> bool {
+        loop {
+            let Some(run) = &mut self.run else { return false };
+            if let Some((batch, _)) = &run.batch {
+                run.row += 1;
+                let early = run.asking.as_ref().is_some_and(|a| a.start == Start::Beginning);
+                let used_up = run.row == batch.rows();
+                if let (Rows::Live { scan, .. }, true) =
+                    (&run.source, used_up || (early && run.row == batch.rows() / 2))
+                {
+                    // Most of a page has been used, so that the next will be wanted.
+                    scan.demand();
+                }
+                if run.row < batch.rows() {
+                    return true;
+                }
+            }
+            run.batch = None;
+            match &mut run.source {
+                Rows::None => return false,
+                Rows::Known { answer, next } => {
+                    let Some((batch, bindings)) = answer.batches.get(*next) else {
+                        if answer.complete {
+                            return false;
+                        }
+                        self.resume();
+                        continue;
+                    };
+                    *next += 1;
+                    let (batch, bindings) = (batch.clone(), bindings.clone());
+                    if self.take(batch, bindings) {
+                        return true;
+                    }
+                }
+                Rows::Live { .. } => match self.event() {
+                    Some(Event::Rows(batch, bindings, last)) => {
+                        self.record(&batch, &bindings);
+                        if last {
+                            // The consumer may never ask for what comes after the last row.
+                            self.keep();
+                        }
+                        if self.take(batch, bindings) {
+                            return true;
+                        }
+                        if let Some(Run { source: Rows::Live { scan, .. }, .. }) = &self.run {
+                            scan.demand();
+                        }
+                    }
+                    Some(Event::Notice(message)) => error::warn_incomplete(message),
+                    Some(Event::Begun(_)) => {}
+                    Some(Event::Failed(failure)) => {
+                        self.stop();
+                        error::raise(failure)
+                    }
+                    Some(Event::End) => {
+                        self.keep();
+                        return false;
+                    }
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    /// Makes a batch the one whose rows come next; false where it has none.
+    fn take(&mut self, mut batch: Batch, bindings: Arc<Bindings>) -> bool {
+        pgrx::check_for_interrupts!();
+        if let Some(Run { source: Rows::Live { .. }, known, .. }) = &self.run {
+            batch.drop_rows(|id| known.contains(&id));
+        }
+        // SAFETY: the slot that shows a row of the last batch was cleared.
+        unsafe { pg_sys::MemoryContextReset(self.batch_memory) };
+        if batch.rows() == 0 {
+            return false;
+        }
+        // SAFETY: the context lives as long as the state.
+        let parameters = unsafe {
+            PgMemoryContexts::For(self.batch_memory)
+                .switch_to(|_| self.output.parameters(self.resource, &bindings))
+        };
+        if let Some(run) = &mut self.run {
+            run.parameters = parameters;
+            run.row = 0;
+            run.batch = Some((batch, bindings));
+        }
+        true
+    }
+
+    /// Adds a batch to what is kept, as long as there is room.
+    fn record(&mut self, batch: &Batch, bindings: &Arc<Bindings>) {
+        let (Some(memo), Some(Run { source: Rows::Live { record, .. }, .. })) =
+            (&self.memo, &mut self.run)
+        else {
+            return;
+        };
+        if let Some(batches) = record {
+            batches.push((batch.clone(), bindings.clone()));
+            let bytes = batches.iter().map(|(batch, _)| batch.bytes()).sum();
+            if !memo.has_room(bytes) {
+                *record = None;
+            }
+        }
+    }
+
+    /// Asks for the rest of an answer of which the beginning was known.
+    fn resume(&mut self) {
+        let Some(Run { source: Rows::Known { answer, .. }, asking: Some(asking), .. }) = &self.run
+        else {
+            return;
+        };
+        let known = answer.identities().unwrap_or_default();
+        let was = answer.begun;
+        let job = self.job(&Asking { start: Start::Beginning, ..asking.clone() });
+        let scan = or_raise(Scan::start(self.client.clone(), job));
+        if let Some(run) = &mut self.run {
+            run.source = Rows::Live { scan, record: None };
+            run.known = known;
+        }
+        if self.begun().ordered != was.ordered {
+            error::internal("the rest of an answer has another order than its beginning");
+        }
+    }
+
+    /// Keeps the answer that has come to its end, and lets go of the scan.
+    pub(super) fn keep(&mut self) {
+        self.keep_as(true);
+    }
+
+    fn keep_as(&mut self, complete: bool) {
+        let Some(run) = &mut self.run else { return };
+        let Rows::Live { scan, record } = std::mem::replace(&mut run.source, Rows::None) else {
+            return;
+        };
+        self.totals.add(&scan);
+        if let (Some(memo), Some(batches), Some(asking)) = (&mut self.memo, record, &run.asking) {
+            let refused = scan.progress().refused();
+            let key = key(asking, |signature| refused.iter().any(|known| known == signature));
+            memo.keep(key, Answer { begun: run.begun, batches, complete });
+        }
+    }
+
+    /// Keeps what has come for a slice whose last row has been taken. Where awork has refused a
+    /// condition, it is no part of what the answer is kept by, and other values would end the
+    /// slice elsewhere.
+    pub(super) fn keep_slice(&mut self) {
+        let Some(Run { source: Rows::Live { scan, .. }, sort: None, .. }) = &self.run else {
+            return;
+        };
+        if scan.progress().refused().is_empty() {
+            self.keep();
+        }
+    }
+
+    /// Ends the run, and with it its requests.
+    pub(super) fn stop(&mut self) {
+        let has_begun = |run: &Run| match &run.asking {
+            // What is skipped belongs to the slice that it was skipped for.
+            Some(asking) => run.begun.skipped == 0 && asking.start != Start::Count,
+            None => false,
+        };
+        if self.run.as_ref().is_some_and(has_begun) {
+            self.keep_as(false);
+        }
+        let Some(run) = self.run.take() else { return };
+        if let Rows::Live { scan, .. } = &run.source {
+            self.totals.add(scan);
+        }
+        if let Some(sort) = run.sort {
+            sort.end();
+        }
+    }
+}
+
+/// By what an answer is kept: what is asked, without the conditions that are left out since awork
+/// refuses them, so that a loop whose condition is refused reads the list once.
+pub(super) fn key(asking: &Asking, is_left_out: impl Fn(&str) -> bool) -> String {
+    let mut asked = asking.clone();
+    asked.conjuncts.retain(|conjunct| !is_left_out(&conjunct.signature));
+    format!("{asked:?}")
+}
