@@ -2,6 +2,8 @@
 //! starts, and a sandbox of one's own behind a foreign server.
 #![forbid(unsafe_code)]
 
+pub mod checked;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
