@@ -1,7 +1,8 @@
 //! `awork_fdw_catalog`: what tables and columns there are, before any is imported.
 
 use awork_api::catalogue::columns::Source;
-use awork_api::catalogue::{Catalogue, Location, Resource};
+use awork_api::catalogue::{Catalogue, Location, Resource, Support};
+use awork_api::filter::{ColumnType, Field};
 use pgrx::prelude::*;
 
 use crate::columns::known;
@@ -17,6 +18,7 @@ type CatalogRow = (
     Option<String>,
     Option<&'static str>,
     bool,
+    Option<&'static str>,
     &'static str,
     &'static str,
     Option<String>,
@@ -39,6 +41,7 @@ fn awork_fdw_catalog_rows() -> TableIterator<
         name!(field, Option<String>),
         name!(parameter, Option<&'static str>),
         name!(required, bool),
+        name!(parent_table, Option<&'static str>),
         name!(filters, &'static str),
         name!(orders, &'static str),
         name!(column_comment, Option<String>),
@@ -54,6 +57,9 @@ fn rows(resource: &'static Resource) -> impl Iterator<Item = CatalogRow> {
             Source::Parameter(i) => Some(&resource.parameters[i]),
             _ => None,
         };
+        // A list that comes in one piece is neither filtered nor ordered.
+        let field = Field::new(resource, &column.source, ColumnType::Other);
+        let field = field.ok().filter(|_| resource.paged);
         (
             resource.name.as_str(),
             position,
@@ -68,10 +74,16 @@ fn rows(resource: &'static Resource) -> impl Iterator<Item = CatalogRow> {
                 Location::Query => "query",
             }),
             parameter.is_some_and(|p| p.required || p.location == Location::Path),
-            column.filter.as_str(),
-            column.order.as_str(),
+            parameter.and_then(|p| p.parent.as_ref()).map(|parent| parent.resource.as_str()),
+            known_of(field.as_ref().map(|field| field.filter)),
+            known_of(field.as_ref().map(|field| field.order)),
             column.description,
             Some(resource.description.clone()),
         )
     })
+}
+
+/// The word for what is known; what has no property of its own can do nothing.
+fn known_of(support: Option<Support>) -> &'static str {
+    support.unwrap_or(Support::No).as_str()
 }

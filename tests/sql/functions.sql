@@ -4,7 +4,7 @@
 SELECT awork_fdw_version() = extversion AS same_version FROM pg_extension WHERE extname = 'awork_fdw';
 
 \d awork_fdw_catalog
-SELECT table_name, column_name, data_type, api_path, field, parameter, required
+SELECT table_name, column_name, data_type, api_path, field, parameter, required, parent_table
 FROM awork_fdw_catalog
 WHERE table_name IN ('project_members', 'user_workloads') AND (parameter IS NOT NULL OR field = 'projectRoleName')
 ORDER BY table_name, ordinal_position;

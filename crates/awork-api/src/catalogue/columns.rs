@@ -11,7 +11,7 @@
 
 use std::collections::HashSet;
 
-use super::{Catalogue, Location, Model, Property, Resource, Support, Type};
+use super::{Catalogue, Location, Model, Property, Resource, Type};
 
 /// The column that holds the row as it came.
 pub const ATTRS: &str = "attrs";
@@ -34,10 +34,6 @@ pub struct Column {
     pub ty: Type,
     /// Where its values come from.
     pub source: Source,
-    /// Whether `filterby` knows it.
-    pub filter: Support,
-    /// Whether `orderby` knows it.
-    pub order: Support,
     /// For `COMMENT ON`; none where the name says it all.
     pub description: Option<String>,
 }
@@ -126,8 +122,6 @@ pub fn columns(catalogue: &Catalogue, resource: &Resource) -> Vec<Column> {
             name: VALUE.to_owned(),
             ty: scalar.clone(),
             source: Source::Field(Vec::new()),
-            filter: Support::No,
-            order: Support::No,
             description: None,
         }),
     }
@@ -140,8 +134,6 @@ pub fn columns(catalogue: &Catalogue, resource: &Resource) -> Vec<Column> {
         name: ATTRS.to_owned(),
         ty: Type::Json,
         source: Source::Field(Vec::new()),
-        filter: Support::No,
-        order: Support::No,
         description: Some("The row as the API sent it, with every field.".to_owned()),
     });
     list.columns
@@ -167,8 +159,6 @@ impl ColumnList {
             name: parameter.column.clone().unwrap_or_else(|| snake_case(&parameter.name)),
             ty: parameter.ty.clone(),
             source: Source::Parameter(index),
-            filter: Support::No,
-            order: Support::No,
             description: parameter.description.clone(),
         });
     }
@@ -252,21 +242,12 @@ fn field_column(parents: &[String], property: &Property) -> Column {
         name: column_name(&path),
         ty: property.ty.clone(),
         source: Source::Field(path),
-        filter: property.filter,
-        order: property.order,
         description: property.description.clone(),
     }
 }
 
 fn derived_column(name: &str, ty: Type, source: Source, description: &str) -> Column {
-    Column {
-        name: name.to_owned(),
-        ty,
-        source,
-        filter: Support::No,
-        order: Support::No,
-        description: Some(description.to_owned()),
-    }
+    Column { name: name.to_owned(), ty, source, description: Some(description.to_owned()) }
 }
 
 /// The column of a path: its words joined, a word that the next one repeats left out, so that
