@@ -104,17 +104,38 @@ unsafe fn column(
         if (*class).ec_has_volatile {
             return None;
         }
-        PgList::<pg_sys::EquivalenceMember>::from_pg((*class).ec_members).iter_ptr().find_map(
-            |member| {
-                let expression: *mut pg_sys::Node = (*member).em_expr.cast();
-                let attribute = clause::column(expression, (*baserel).relid)?;
-                let flags = pg_sys::TYPECACHE_BTREE_OPFAMILY as i32;
-                let ty = pg_sys::exprType(expression);
-                let family = (*pg_sys::lookup_type_cache(ty, flags)).btree_opf;
-                let field = relation.field(attribute).ok()?;
-                (family == (*pathkey).pk_opfamily).then_some((attribute, field))
-            },
-        )
+        let relid = (*baserel).relid;
+        members(class, relid).into_iter().find_map(|member| {
+            let expression: *mut pg_sys::Node = (*member).em_expr.cast();
+            let attribute = clause::column(expression, relid)?;
+            let flags = pg_sys::TYPECACHE_BTREE_OPFAMILY as i32;
+            let ty = pg_sys::exprType(expression);
+            let family = (*pg_sys::lookup_type_cache(ty, flags)).btree_opf;
+            let field = relation.field(attribute).ok()?;
+            (family == (*pathkey).pk_opfamily).then_some((attribute, field))
+        })
+    }
+}
+
+/// The members of an equivalence class that a relation may have a column among. Those of
+/// partitions are kept apart since PostgreSQL 18.
+unsafe fn members(
+    class: *mut pg_sys::EquivalenceClass,
+    relid: pg_sys::Index,
+) -> Vec<*mut pg_sys::EquivalenceMember> {
+    // SAFETY: nodes of the planner; the array has as many lists as its size says.
+    unsafe {
+        let list = |list| PgList::<pg_sys::EquivalenceMember>::from_pg(list);
+        #[allow(unused_mut)]
+        let mut members: Vec<_> = list((*class).ec_members).iter_ptr().collect();
+        #[cfg(feature = "pg18")]
+        if !(*class).ec_childmembers.is_null() && (relid as i32) < (*class).ec_childmembers_size {
+            let of_child = *(*class).ec_childmembers.add(relid as usize);
+            members.extend(list(of_child).iter_ptr());
+        }
+        #[cfg(not(feature = "pg18"))]
+        let _ = relid;
+        members
     }
 }
 

@@ -243,12 +243,19 @@ impl ScanState {
 
     /// Ends the run, and with it its requests.
     pub(super) fn stop(&mut self) {
-        let has_begun = |run: &Run| match &run.asking {
-            // What is skipped belongs to the slice that it was skipped for.
-            Some(asking) => run.begun.skipped == 0 && asking.start != Start::Count,
+        // The rest of an answer is told from its beginning by identities, which only the rows of
+        // one list have for themselves. What is skipped belongs to the slice that it was skipped
+        // for.
+        let can_resume = |run: &Run| match &run.asking {
+            Some(asking) => {
+                asking.bindings.len() == 1
+                    && asking.start != Start::Count
+                    && run.begun.skipped == 0
+                    && !self.fans_out()
+            }
             None => false,
         };
-        if self.run.as_ref().is_some_and(has_begun) {
+        if self.run.as_ref().is_some_and(can_resume) {
             self.keep_as(false);
         }
         let Some(run) = self.run.take() else { return };

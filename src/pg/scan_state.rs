@@ -219,7 +219,7 @@ impl ScanState {
     }
 
     /// Whether the lists of all parents are read.
-    fn fans_out(&self) -> bool {
+    pub(super) fn fans_out(&self) -> bool {
         let bound = |p: &usize| self.plan.keys.iter().any(|key| key.parameter == *p);
         required_keys(self.resource).any(|parameter| !bound(&parameter))
     }

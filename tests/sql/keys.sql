@@ -69,6 +69,15 @@ FROM project_members WHERE project_id = pg_temp.nth(1) OR id IS NULL;
 SELECT count(*) > 0 AS two_levels, count(DISTINCT project_id) > 1 AS several FROM project_file_versions;
 SELECT count(*) AS none FROM retainers r JOIN projects p ON p.id = r.project_id WHERE NOT p.is_retainer;
 
+-- a row of one parent is not taken for that of another, which may share it
+CREATE TEMP TABLE statuses AS
+    SELECT s.id, s.project_id::text AS project, p.created_on FROM project_task_statuses s JOIN projects p ON p.id = s.project_id;
+CREATE TEMP TABLE sharing AS
+    SELECT a.project AS a, b.project AS b FROM statuses a JOIN statuses b ON a.id = b.id AND a.created_on < b.created_on
+    ORDER BY a.created_on, b.created_on DESC LIMIT 1;
+SELECT count(*) AS both FROM (SELECT 1, a FROM sharing UNION ALL SELECT 2, b FROM sharing) v (n, project),
+    LATERAL (SELECT FROM project_task_statuses s WHERE s.project_id::text = v.project LIMIT 1) l;
+
 -- without a value that a list has, or may be taken from: which condition to add
 ALTER FOREIGN TABLE project_members OPTIONS (ADD fan_out 'off');
 SELECT * FROM project_members; -- should fail
