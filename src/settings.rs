@@ -22,7 +22,7 @@ pub(crate) fn define() {
         &ROW_COST,
     );
     #[cfg(not(feature = "pg14"))]
-    pg_sys_reserve();
+    crate::pg::reserve_setting_prefix(c"awork_fdw");
 }
 
 fn cost(
@@ -33,11 +33,6 @@ fn cost(
 ) {
     let (context, flags) = (GucContext::Userset, GucFlags::default());
     GucRegistry::define_float_guc(name, short, long, setting, 0.0, 1e10, context, flags);
-}
-
-#[cfg(not(feature = "pg14"))]
-fn pg_sys_reserve() {
-    crate::pg::reserve_setting_prefix(c"awork_fdw");
 }
 
 /// Cost of a request.

@@ -47,7 +47,7 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_plan(
         plan.order_needs_filter = order.needs_filter;
         plan.head = head(root, pathkeys, &question);
         let wanted = order::of_pathkeys(baserel, relation, &question, (*root).query_pathkeys);
-        plan.local.extend(wanted.reason);
+        plan.local.extend(wanted.unless_refused(relation).reason);
         let expressions = keys_and_values(&question);
         pg_sys::make_foreignscan(
             target_list,
@@ -86,7 +86,7 @@ unsafe fn upper_plan(
             let name = std::ptr::null_mut();
             tuple.push(pg_sys::makeTargetEntry(node.cast(), number, name, false));
         };
-        let wanted: Vec<*mut pg_sys::Node> = upper::aggregates(target_list);
+        let wanted: Vec<*mut pg_sys::Node> = upper::parts(target_list);
         if kind == Kind::Count {
             let mut counts: Vec<*mut pg_sys::Node> = Vec::new();
             for node in &wanted {
@@ -97,7 +97,7 @@ unsafe fn upper_plan(
             }
             plan.tuple = Tuple::Counts(counts.len());
         }
-        let columns = upper::aggregates(quals.as_ptr());
+        let columns = upper::parts(quals.as_ptr());
         let of_output = if kind == Kind::Count { &[] } else { wanted.as_slice() };
         for node in of_output.iter().chain(&columns) {
             let Some(attribute) = super::keys::column(*node, relid) else { continue };

@@ -18,6 +18,8 @@ pub(super) struct Asking {
     pub(super) lookup: Option<String>,
     pub(super) order: Order,
     pub(super) start: Start,
+    /// Which of the rows are wanted, where the scan itself counts them off.
+    pub(super) slice: Option<Slice>,
 }
 
 /// How many rows a slice has, and where it begins.
@@ -95,7 +97,7 @@ pub(super) fn asking(
         needs_filter: plan.order_needs_filter,
         stable: request::stable_order(resource, &resource.properties()),
     };
-    Some(Asking { bindings, conjuncts, lookup, order, start })
+    Some(Asking { bindings, conjuncts, lookup, order, start, slice })
 }
 
 /// Every combination of the values of keys, given as parameter and values.

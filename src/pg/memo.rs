@@ -17,6 +17,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    fn rows(&self) -> usize {
+        self.batches.iter().map(|(batch, _)| batch.rows()).sum()
+    }
+
+    fn bytes(&self, question: &str) -> usize {
+        let rows: usize = self.batches.iter().map(|(batch, _)| batch.bytes()).sum();
+        rows + question.len() + OVERHEAD
+    }
+
     /// The identities of its rows; none where a row has none, so that it could not be recognised
     /// when the rest is asked for.
     pub(super) fn identities(&self) -> Option<HashSet<u128>> {
@@ -51,12 +60,16 @@ impl Memo {
     }
 
     pub(super) fn keep(&mut self, question: String, answer: Answer) {
-        let rows: usize = answer.batches.iter().map(|(batch, _)| batch.bytes()).sum();
-        let bytes = rows + question.len() + OVERHEAD;
-        let better = self.answers.get(&question).is_none_or(|known| !known.complete);
-        let usable = answer.complete || (rows > 0 && answer.identities().is_some());
-        if better && usable && self.has_room(bytes) {
-            self.room -= bytes;
+        let known = self.answers.get(&question);
+        if known.is_some_and(|known| known.complete) {
+            return;
+        }
+        let usable = answer.complete || (answer.rows() > 0 && answer.identities().is_some());
+        // An answer that goes further takes the place of its beginning.
+        let room = self.room + known.map_or(0, |known| known.bytes(&question));
+        let bytes = answer.bytes(&question);
+        if usable && bytes <= room {
+            self.room = room - bytes;
             self.answers.insert(question, Rc::new(answer));
         }
     }

@@ -30,7 +30,7 @@ pub(super) unsafe fn useful_pathkeys(
     // SAFETY: as the caller promises.
     unsafe {
         let pathkeys = (*root).query_pathkeys;
-        let order = of_pathkeys(baserel, relation, question, pathkeys);
+        let order = of_pathkeys(baserel, relation, question, pathkeys).unless_refused(relation);
         let mut list = PgList::<pg_sys::PathKey>::new();
         for pathkey in
             PgList::<pg_sys::PathKey>::from_pg(pathkeys).iter_ptr().take(order.keys.len())
@@ -83,13 +83,20 @@ pub(super) unsafe fn of_pathkeys(
             }
         }
     }
-    let orderby = plan::orderby(&order.keys);
-    if !order.keys.is_empty() && relation.is_order_refused(&orderby) {
-        order.keys.clear();
-        let why = "awork has refused the order before".to_owned();
-        order.reason = Some(Reason { column: Some(orderby), why });
-    }
     order
+}
+
+impl Order {
+    /// The order unless awork has refused it before.
+    pub(super) fn unless_refused(mut self, relation: &Relation) -> Self {
+        let orderby = plan::orderby(&self.keys);
+        if !self.keys.is_empty() && relation.is_order_refused(&orderby) {
+            self.keys.clear();
+            let why = "awork has refused the order before".to_owned();
+            self.reason = Some(Reason { column: Some(orderby), why });
+        }
+        self
+    }
 }
 
 /// The column of the relation that a path key sorts by, in the default order of its type.

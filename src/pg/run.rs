@@ -30,10 +30,13 @@ pub(super) struct Run {
     pub(super) parameters: Vec<Option<pg_sys::Datum>>,
     /// The rows in order, where they are sorted here.
     pub(super) sort: Option<Sort>,
+    /// What was left out of the question when the answer began, since awork refuses it.
+    pub(super) left_out: Vec<String>,
     /// Rows that have come from an earlier answer, of which this run reads the rest.
     pub(super) known: HashSet<u128>,
-    /// Rows that are still to be skipped, and that may still come.
+    /// Rows of the offset that awork has not skipped.
     pub(super) skip: u64,
+    /// Rows that may still be given to the executor; none for all.
     pub(super) remaining: Option<u64>,
 }
 
@@ -62,7 +65,14 @@ impl ScanState {
         }
         loop {
             match self.event() {
-                Some(Event::Begun(begun)) => return begun,
+                Some(Event::Begun(begun)) => {
+                    if let Some(run) = &mut self.run
+                        && let Rows::Live { scan, .. } = &run.source
+                    {
+                        run.left_out = scan.progress().refused();
+                    }
+                    return begun;
+                }
                 Some(Event::Notice(message)) => error::warn_incomplete(message),
                 Some(Event::Failed(failure)) => {
                     self.stop();
@@ -123,7 +133,10 @@ impl ScanState {
                     }
                 }
                 Rows::Live { .. } => match self.event() {
-                    Some(Event::Rows(batch, bindings, last)) => {
+                    Some(Event::Rows(mut batch, bindings, last)) => {
+                        if let Some(run) = &self.run {
+                            batch.drop_rows(|id| run.known.contains(&id));
+                        }
                         self.record(&batch, &bindings);
                         if last {
                             // The consumer may never ask for what comes after the last row.
@@ -153,11 +166,8 @@ impl ScanState {
     }
 
     /// Makes a batch the one whose rows come next; false where it has none.
-    fn take(&mut self, mut batch: Batch, bindings: Arc<Bindings>) -> bool {
+    fn take(&mut self, batch: Batch, bindings: Arc<Bindings>) -> bool {
         pgrx::check_for_interrupts!();
-        if let Some(Run { source: Rows::Live { .. }, known, .. }) = &self.run {
-            batch.drop_rows(|id| known.contains(&id));
-        }
         // SAFETY: the slot that shows a row of the last batch was cleared.
         unsafe { pg_sys::MemoryContextReset(self.batch_memory) };
         if batch.rows() == 0 {
@@ -200,10 +210,11 @@ impl ScanState {
         };
         let known = answer.identities().unwrap_or_default();
         let was = answer.begun;
+        let record = Some(answer.batches.clone());
         let job = self.job(&Asking { start: Start::Beginning, ..asking.clone() });
         let scan = or_raise(Scan::start(self.client.clone(), job));
         if let Some(run) = &mut self.run {
-            run.source = Rows::Live { scan, record: None };
+            run.source = Rows::Live { scan, record };
             run.known = known;
         }
         if self.begun().ordered != was.ordered {
@@ -223,20 +234,25 @@ impl ScanState {
         };
         self.totals.add(&scan);
         if let (Some(memo), Some(batches), Some(asking)) = (&mut self.memo, record, &run.asking) {
-            let refused = scan.progress().refused();
-            let key = key(asking, |signature| refused.iter().any(|known| known == signature));
-            memo.keep(key, Answer { begun: run.begun, batches, complete });
+            // A condition that was refused on the way has narrowed the lists before.
+            if scan.progress().refused() == run.left_out {
+                let key = key(asking, |what| run.left_out.iter().any(|known| known == what));
+                memo.keep(key, Answer { begun: run.begun, batches, complete });
+            }
         }
     }
 
-    /// Keeps what has come for a slice whose last row has been taken. Where awork has refused a
-    /// condition, it is no part of what the answer is kept by, and other values would end the
-    /// slice elsewhere.
+    /// Keeps what has come for a slice whose last row has been taken, if awork has checked all
+    /// conditions: where the slice ends depends on them, and what awork did not check is no part
+    /// of what the answer is kept by.
     pub(super) fn keep_slice(&mut self) {
-        let Some(Run { source: Rows::Live { scan, .. }, sort: None, .. }) = &self.run else {
+        let Some(Run { source: Rows::Live { .. }, asking: Some(asking), sort: None, .. }) =
+            &self.run
+        else {
             return;
         };
-        if scan.progress().refused().is_empty() {
+        let all_checked = self.run.as_ref().is_some_and(|run| run.left_out.is_empty());
+        if asking.start != Start::Beginning && all_checked {
             self.keep();
         }
     }

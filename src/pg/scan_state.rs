@@ -179,6 +179,7 @@ impl ScanState {
             row: 0,
             parameters: Vec::new(),
             sort: None,
+            left_out: Vec::new(),
             known: HashSet::new(),
             skip: slice.map_or(0, |slice| slice.skip),
             remaining: slice.and_then(|slice| slice.count),

@@ -99,9 +99,9 @@ unsafe fn add_count_path(
         if !plain || target.is_null() {
             return;
         }
-        let aggregates = aggregates((*target).exprs);
+        let parts = parts((*target).exprs);
         let counts = |node: *mut pg_sys::Node| counts_rows(node, baserel, relation);
-        if aggregates.is_empty() || !aggregates.into_iter().all(counts) {
+        if parts.is_empty() || !parts.into_iter().all(counts) {
             return;
         }
         let request = gucs::request_cost();
@@ -109,11 +109,11 @@ unsafe fn add_count_path(
     }
 }
 
-/// The aggregates and columns in some expressions.
+/// The aggregates in some expressions, and the columns outside of them.
 ///
 /// # Safety
 /// `expressions` must be a list of expressions of the planner.
-pub(super) unsafe fn aggregates(expressions: *mut pg_sys::List) -> Vec<*mut pg_sys::Node> {
+pub(super) unsafe fn parts(expressions: *mut pg_sys::List) -> Vec<*mut pg_sys::Node> {
     // SAFETY: as the caller promises.
     unsafe {
         let flags = pg_sys::PVC_INCLUDE_AGGREGATES
@@ -193,7 +193,8 @@ unsafe fn add_slice_path(
             return;
         }
         let pathkeys = (*root).sort_pathkeys;
-        let keys = order::of_pathkeys(baserel, relation, question, pathkeys).keys;
+        let order = order::of_pathkeys(baserel, relation, question, pathkeys);
+        let keys = order.unless_refused(relation).keys;
         let target =
             *(*root).upper_targets.as_ptr().add(pg_sys::UpperRelationKind::UPPERREL_FINAL as usize);
         if keys.len() != PgList::<pg_sys::PathKey>::from_pg(pathkeys).len() || target.is_null() {
@@ -202,7 +203,7 @@ unsafe fn add_slice_path(
         let columns = |node: *mut pg_sys::Node| {
             super::keys::column(node, (*baserel).relid).is_some_and(|attribute| attribute > 0)
         };
-        if !aggregates((*target).exprs).into_iter().all(columns) {
+        if !parts((*target).exprs).into_iter().all(columns) {
             return;
         }
         // As preprocess_limit in planner.c has them: 0 is none, and -1, not known, is taken for a

@@ -33,6 +33,8 @@ PREPARE since(date, bigint) AS SELECT id FROM time_entries WHERE start_date_utc 
 EXPLAIN (COSTS OFF, VERBOSE) EXECUTE since('2026-10-01', 5);
 RESET plan_cache_mode;
 EXPLAIN (COSTS OFF, VERBOSE, FORMAT JSON) SELECT id FROM projects WHERE is_external AND name <> 'x';
+EXPLAIN (COSTS OFF, VERBOSE, FORMAT YAML) SELECT id FROM projects WHERE is_external AND name <> 'x';
+EXPLAIN (COSTS OFF, VERBOSE, FORMAT XML) SELECT count(*) FROM time_entries WHERE is_billable;
 
 -- a plan is made anew when the server or the table changes
 PREPARE q AS SELECT id FROM projects;

@@ -11,13 +11,8 @@ use crate::catalogue::Resource;
 /// Who asks, and which list.
 type Key = (u64, String);
 
-static SEEN: Lazy<Mutex<HashMap<Key, Seen>>> = Lazy::new(Mutex::default);
-
 /// Rows of the lists of a resource, the later ones counting more.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    rows: f64,
-}
+static SEEN: Lazy<Mutex<HashMap<Key, f64>>> = Lazy::new(Mutex::default);
 
 /// How much a further list of another parent counts.
 const WEIGHT: f64 = 0.2;
@@ -29,15 +24,15 @@ pub fn note(scope: u64, resource: &Resource, rows: u64) {
     seen.entry((scope, resource.name.clone()))
         .and_modify(|seen| {
             let weight = if resource.is_keyed() { WEIGHT } else { 1.0 };
-            seen.rows += (rows - seen.rows) * weight;
+            *seen += (rows - *seen) * weight;
         })
-        .or_insert(Seen { rows });
+        .or_insert(rows);
 }
 
 /// How many rows a list has, per parent where it has one.
 pub fn rows(scope: u64, resource: &Resource) -> Option<f64> {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.get(&(scope, resource.name.clone())).map(|seen| seen.rows)
+    seen.get(&(scope, resource.name.clone())).copied()
 }
 
 #[cfg(test)]

@@ -896,3 +896,41 @@ fn a_row_that_another_session_changes_is_joined_again() {
         }
     }
 }
+
+#[test]
+fn answers_kept_for_a_loop_are_those_to_its_question() {
+    let Some(mut w) = checked("traps_kept") else { return };
+    let name = w.workspace.name.clone();
+    let small = format!("ALTER FOREIGN TABLE {name}.time_entries OPTIONS (ADD page_size '100')");
+    w.workspace.client.batch_execute(&small).unwrap();
+    w.same(&[
+        // Slices of another length, past the size of a page.
+        "SELECT o.n, (SELECT count(*) FROM (SELECT id FROM time_entries ORDER BY created_on OFFSET 3 LIMIT o.n) s)
+         FROM (VALUES (150), (400), (150), (NULL::int)) o(n)",
+        "SELECT o.n, (SELECT count(*) FROM (SELECT id FROM time_entries ORDER BY created_on LIMIT o.n) s)
+         FROM (VALUES (5), (400), (7), (150), (5)) o(n)",
+        // A condition that cannot be said for these values.
+        "SELECT o.n, (SELECT count(*) FROM (SELECT id FROM time_entries WHERE start_date_utc <= o.d LIMIT o.n) s)
+         FROM (VALUES (1, 'infinity'::timestamptz), (300, 'infinity'), (300, '-infinity')) o(n, d)",
+        // The beginning of an answer, and then more of it.
+        "SELECT o.n, (SELECT count(*) FROM (SELECT id FROM time_entries WHERE is_billable LIMIT o.n) s)
+         FROM (VALUES (1), (250), (2), (600), (NULL::int), (3)) o(n)",
+        "SELECT o.b, EXISTS (SELECT FROM time_entries t WHERE t.is_billable AND t.duration > o.b)
+         FROM (VALUES (1), (20000), (1), (30000), (10000000)) o(b)",
+    ]);
+
+    // A filter that is refused for the list of one parent, after that of another was narrowed.
+    let prio = "SELECT count(*) FROM (SELECT is_prio FROM project_tasks OFFSET 0) t WHERE is_prio";
+    let other = prio.replace("WHERE is_prio", "WHERE NOT is_prio");
+    let count = |w: &mut Checked, sql: &str| w.run(sql).0.unwrap().remove(0);
+    let truth =
+        format!("1|{}2|{}3|{}", count(&mut w, prio), count(&mut w, &other), count(&mut w, prio));
+    let last = count(&mut w, "SELECT id FROM projects ORDER BY created_on DESC LIMIT 1");
+    let list = format!("/projects/{last}/projecttasks");
+    w.workspace.sandbox.add_fault(fault(&list, Some("filterby"), Action::RefuseFilter));
+    let (found, _) = w.run(
+        "SELECT o.n, (SELECT count(*) FROM project_tasks t WHERE t.is_prio = o.b)
+         FROM (VALUES (1, true), (2, false), (3, true)) o(n, b) ORDER BY 1",
+    );
+    assert_eq!(found.unwrap().concat(), truth);
+}

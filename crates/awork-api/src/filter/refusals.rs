@@ -23,18 +23,6 @@ pub fn is_refused(base: &str, resource: &str, signature: &str) -> bool {
         && refused.contains(&(base.to_owned(), resource.to_owned(), signature.to_owned()))
 }
 
-/// All that is remembered: base, resource and signature, sorted.
-pub fn all() -> Vec<(String, String, String)> {
-    let mut all: Vec<_> = refused().iter().cloned().collect();
-    all.sort_unstable();
-    all
-}
-
-/// Forgets all of it.
-pub fn forget() {
-    refused().clear();
-}
-
 fn refused() -> std::sync::MutexGuard<'static, HashSet<Refusal>> {
     REFUSED.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -67,9 +67,8 @@ fn any_of(field: &Field, array: &Value) -> Said {
     let Some(mut texts) = alternatives(field, array) else { return Said::Unsaid };
     texts.sort_unstable();
     texts.dedup();
-    let one = [Leaf::Compare(field.clone(), Comparison::Eq, Operand::Constant(Value::Null))];
+    let one = Leaf::Compare(field.clone(), Comparison::Eq, Operand::Constant(Value::Null));
     let many = Leaf::AnyOf(field.clone(), Operand::Constant(Value::Null));
-    let [one] = one;
     match texts.len() {
         0 => Said::Never,
         count => Said::Text(Conjunct {

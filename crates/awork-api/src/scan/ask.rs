@@ -3,6 +3,7 @@
 
 use tokio::task::JoinSet;
 
+use super::fetch::stopped;
 use super::job::{Job, Start};
 use super::reader::Reader;
 use crate::error::{Error, ErrorKind};
@@ -141,9 +142,7 @@ impl Reader {
                 }
                 let mut found = false;
                 while let Some(outcome) = probes.join_next().await {
-                    let (signature, outcome) = outcome.map_err(|_| {
-                        Error::new(ErrorKind::Internal, "a thread for requests stopped")
-                    })?;
+                    let (signature, outcome) = outcome.map_err(|_| stopped())?;
                     match outcome {
                         Err(error) if Self::is_refusal(&error, "x", Some("x")) => {
                             refusals::remember(base, name, &signature);

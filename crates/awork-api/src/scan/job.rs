@@ -83,16 +83,12 @@ impl Order {
         }
         candidates
     }
-}
 
-impl Order {
     /// What is asked for unless awork has refused it.
     pub fn best(&self) -> Option<String> {
         self.candidates().into_iter().next().map(|(text, _)| text)
     }
-}
 
-impl Order {
     /// Whether a server has refused all forms of the required order.
     pub fn is_refused(&self, base: &str, resource: &Resource) -> bool {
         let candidates = self.candidates();

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Job;
+use super::fetch::stopped;
 use super::reader::Reader;
 use crate::client::Client;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::request::Bindings;
 use crate::rows::Batch;
 
@@ -20,11 +21,10 @@ pub async fn pages(
     let max = client.settings().max_concurrency;
     let size = u64::from(job.page_size);
     let reader = Reader::alone(client, job);
-    let stopped = |_| Error::new(ErrorKind::Internal, "a thread that decodes answers stopped");
     let bindings: Bindings = reader.job.bindings.first().cloned().unwrap_or_default();
     let first = loop {
         let asked = reader.asked(&bindings);
-        match reader.page(&bindings, 1, &asked).await.map_err(stopped)? {
+        match reader.page(&bindings, 1, &asked).await.map_err(|_| stopped())? {
             Err(error) if Reader::is_refusal(&error, "", asked.orderby.as_deref()) => {
                 reader.learn(&bindings, &asked, &error).await?;
                 if reader.asked(&bindings) == asked {
@@ -55,7 +55,7 @@ pub async fn pages(
             in_flight.push_back(reader.page(&bindings, page, &asked));
         }
         let Some(task) = in_flight.pop_front() else { break };
-        batches.push(task.await.map_err(stopped)??.batch);
+        batches.push(task.await.map_err(|_| stopped())??.batch);
     }
     crate::totals::note(reader.client.scope(), reader.job.resource, total);
     Ok((batches, total))
