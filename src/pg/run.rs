@@ -217,7 +217,15 @@ impl ScanState {
             run.source = Rows::Live { scan, record };
             run.known = known;
         }
-        if self.begun().ordered != was.ordered {
+        let ordered = self.begun().ordered;
+        if let Some(run) = &mut self.run
+            && let (Rows::Live { record, .. }, Some(asking)) = (&mut run.source, &run.asking)
+            && asking.conjuncts.iter().any(|c| run.left_out.contains(&c.signature))
+        {
+            // The beginning may have been narrowed by what is left out of the rest.
+            *record = None;
+        }
+        if ordered != was.ordered {
             error::internal("the rest of an answer has another order than its beginning");
         }
     }
@@ -285,7 +293,8 @@ impl ScanState {
 }
 
 /// By what an answer is kept: what is asked, without the conditions that are left out since awork
-/// refuses them, so that a loop whose condition is refused reads the list once.
+/// refuses them, so that a loop whose condition is refused reads the list once. A combination that is refused as such
+/// stays part of it.
 pub(super) fn key(asking: &Asking, is_left_out: impl Fn(&str) -> bool) -> String {
     let mut asked = asking.clone();
     asked.conjuncts.retain(|conjunct| !is_left_out(&conjunct.signature));

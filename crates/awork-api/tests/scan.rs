@@ -662,6 +662,28 @@ fn a_list_of_texts_brings_no_row_twice() {
 }
 
 #[test]
+fn one_filter_may_become_several_when_another_is_refused() {
+    let mut became_several = false;
+    for most_filters in 2..14 {
+        let refused = Refused::features([Feature::Guid]);
+        let awork = with(Config { refused, ..Config::default() });
+        let (names, wanted) = spellings(&awork);
+        let ids: Vec<String> = awork.ids("projects", &[]).into_iter().take(30).collect();
+        let project = field("tasks", "projectId", ColumnType::Uuid);
+        let ids = any_of(project, ids.iter().map(|id| uuid(id)).collect());
+        let conjuncts = vec![names, ids];
+        let delivered = awork.read(Job { conjuncts, most_filters, ..job("tasks") });
+        assert!(delivered.distinct().is_superset(&wanted), "with {most_filters}");
+        // The ids alone, refused, and then the names in several filters.
+        let filters = awork.filters();
+        let first_alone = !filters[0].contains("name eq");
+        let several: HashSet<&String> = filters.iter().filter(|f| f.contains("name eq")).collect();
+        became_several |= first_alone && several.len() > 1;
+    }
+    assert!(became_several);
+}
+
+#[test]
 fn rows_without_an_identity_are_not_asked_for_by_overlapping_filters() {
     let awork = workspace();
     let (names, wanted) = spellings(&awork);

@@ -76,7 +76,9 @@ impl Reader {
                             asked = now;
                             continue 'again;
                         }
-                        Err(error) if error.kind == ErrorKind::NoSuchObject => {}
+                        Err(error)
+                            if error.kind == ErrorKind::NoSuchObject
+                                && self.job.resource.is_keyed() => {}
                         other => match other?.info.total {
                             Some(total) => of_binding += total,
                             None => return Ok(None),

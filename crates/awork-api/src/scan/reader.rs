@@ -350,12 +350,15 @@ impl Reader {
         if !reading.begun {
             reading.pending.clear();
         }
+        if now.filters.len() > 1 && self.job.projection.reads_ids() {
+            reading.seen.get_or_insert_default();
+        }
         for filter in now.filters.iter().rev() {
             reading.pending.push_front(Pending {
                 binding: open.binding,
                 bindings: open.bindings.clone(),
                 filter: filter.clone(),
-                head: HashSet::new(),
+                head: open.head.clone(),
             });
         }
         reading.asked = now;
