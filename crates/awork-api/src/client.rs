@@ -10,7 +10,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Bytes, BytesMut};
@@ -22,6 +22,8 @@ use crate::error::{Error, ErrorKind, excerpt};
 use crate::pages::PageInfo;
 use crate::request::shown;
 use crate::settings::{ApiKey, Settings};
+use crate::shared::budget::{Allowance, Permit};
+use crate::shared::workspace::{Counters, Known, workspace};
 
 /// The largest answer that is read, after decompression.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -38,21 +40,20 @@ pub struct Client {
     http: reqwest::Client,
     settings: Settings,
     key: ApiKey,
+    origin: Origin,
+    workspace: Known,
     /// What has been sent and received so far.
     pub counters: Counters,
 }
 
-/// Running totals of a [`Client`].
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Requests sent, retries included.
-    pub requests: AtomicU64,
-    /// Requests that were sent again.
-    pub retries: AtomicU64,
-    /// Milliseconds between a failed request and the next try.
-    pub waited: AtomicU64,
-    /// Bytes of answers, decompressed.
-    pub bytes: AtomicU64,
+/// The foreign server that a client belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// Tells workspaces apart, for their rate limit; not 0.
+    pub workspace: u64,
+    /// Another number after each change to the server or its user mapping, so that answers from
+    /// before do not serve any more.
+    pub version: u64,
 }
 
 /// A good answer.
@@ -66,9 +67,10 @@ pub struct Answer {
 
 impl Client {
     /// A client for a workspace. Connections are shared by all clients of the process.
-    pub fn new(settings: Settings, key: ApiKey) -> Result<Self, Error> {
+    pub fn new(settings: Settings, key: ApiKey, origin: Origin) -> Result<Self, Error> {
         let http = connections(settings.connect_timeout, settings.api_url.scheme() == "https")?;
-        Ok(Self { http, settings, key, counters: Counters::default() })
+        let workspace = workspace(origin.workspace);
+        Ok(Self { http, settings, key, origin, workspace, counters: Counters::default() })
     }
 
     /// The settings it was made with.
@@ -80,6 +82,40 @@ impl Client {
     /// the key.
     pub fn scope(&self) -> u64 {
         scope(&self.settings, &self.key)
+    }
+
+    /// Tells apart whose answers, and of which version of the server, the cache has.
+    pub fn cache_scope(&self) -> u128 {
+        let half = |salt: u8| {
+            let mut hasher = DefaultHasher::new();
+            (salt, self.origin.version, self.settings.api_url.as_str()).hash(&mut hasher);
+            self.key.hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        half(1) << 64 | half(2)
+    }
+
+    /// The number of the workspace, by which its answers are dropped from the cache.
+    pub fn workspace_id(&self) -> u64 {
+        self.origin.workspace
+    }
+
+    /// Requests that should be in flight at a time.
+    pub fn window(&self) -> usize {
+        self.workspace.congestion.window(self.settings.max_concurrency)
+    }
+
+    /// Adds to a counter of this client and of the workspace.
+    pub(crate) fn count(&self, counter: fn(&Counters) -> &AtomicU64, value: u64) {
+        counter(&self.counters).fetch_add(value, Ordering::Relaxed);
+        counter(&self.workspace.counters).fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// Takes note of the age of an answer from the cache.
+    pub(crate) fn used(&self, age: Duration) {
+        for counters in [&self.counters, &self.workspace.counters] {
+            counters.oldest.fetch_max(milliseconds(age), Ordering::Relaxed);
+        }
     }
 
     /// Fetches a path with its query from a version of the API.
@@ -96,11 +132,21 @@ impl Client {
             .with_jitter()
             .build();
         loop {
-            self.counters.requests.fetch_add(1, Ordering::Relaxed);
-            let failure = match self.attempt(&url, headers).await {
+            let (permit, held_back) = self.workspace.budget.permit(self.settings.rate_limit).await;
+            self.count(|c| &c.held_back, milliseconds(held_back));
+            self.count(|c| &c.requests, 1);
+            let failure = match self.attempt(&url, headers, permit).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            let limited = failure.error.kind == ErrorKind::RateLimited;
+            self.count(|c| &c.limited, limited.into());
+            if let Retry::After(wait) = failure.retry {
+                self.workspace.budget.block(wait);
+            }
+            if limited || matches!(failure.retry, Retry::BackOff) {
+                self.workspace.congestion.refused(self.settings.max_concurrency);
+            }
             let wait = match (failure.retry, waits.next()) {
                 (Retry::BackOff, Some(wait)) => wait,
                 (Retry::After(wait), Some(_)) if wait <= LONGEST_WAIT => wait,
@@ -111,16 +157,20 @@ impl Client {
                     )));
                 }
             };
-            self.counters.retries.fetch_add(1, Ordering::Relaxed);
-            let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            self.counters.waited.fetch_add(milliseconds, Ordering::Relaxed);
+            self.count(|c| &c.retries, 1);
+            self.count(|c| &c.waited, milliseconds(wait));
             tokio::time::sleep(wait).await;
         }
     }
 
-    async fn attempt(&self, url: &str, headers: &[(String, String)]) -> Result<Answer, Failure> {
+    async fn attempt(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        permit: Permit<'_>,
+    ) -> Result<Answer, Failure> {
         let timeout = self.settings.request_timeout;
-        match tokio::time::timeout(timeout, self.exchange(url, headers)).await {
+        match tokio::time::timeout(timeout, self.exchange(url, headers, permit)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::again(
                 Error::new(
@@ -132,14 +182,25 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, url: &str, headers: &[(String, String)]) -> Result<Answer, Failure> {
+    async fn exchange(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        permit: Permit<'_>,
+    ) -> Result<Answer, Failure> {
         let mut request = self.http.get(url).header(AUTHORIZATION, self.key.header());
         for (name, value) in headers {
             request = request.header(name, value);
         }
+        let started = Instant::now();
         let mut response = request.send().await.map_err(|e| self.transport(&e, None))?;
+        // awork has counted the request by now.
+        permit.answered(allowance(response.headers(), response.status()));
+        drop(permit);
         match response.status() {
             StatusCode::OK => {
+                let most = self.settings.max_concurrency;
+                self.workspace.congestion.answered(started.elapsed(), most);
                 let page = page_info(response.headers());
                 let body = self.body(&mut response, MAX_BODY).await?;
                 Ok(Answer { body: Some(body), page })
@@ -172,7 +233,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        self.count(|c| &c.bytes, body.len() as u64);
         Ok(body.freeze())
     }
 
@@ -338,6 +399,25 @@ fn page_info(headers: &HeaderMap) -> PageInfo {
         page_size: number("aw-pagesize"),
         fingerprint: None,
     }
+}
+
+/// What an answer says of the rate limits. The headers that name no window are only heeded where
+/// no others are there.
+fn allowance(headers: &HeaderMap, status: StatusCode) -> Allowance {
+    let number = |name: &str| text(headers, name).and_then(|t| t.trim().parse::<u64>().ok());
+    let window = |of: &str| {
+        let limit = number(&format!("x-ratelimit-limit-{of}")).filter(|&limit| limit > 0)?;
+        Some((limit, number(&format!("x-ratelimit-remaining-{of}"))?))
+    };
+    let (second, minute) = (window("second"), window("minute"));
+    let unnamed = second.is_none() && minute.is_none() && status != StatusCode::TOO_MANY_REQUESTS;
+    let is_used_up = unnamed && number("ratelimit-remaining") == Some(0);
+    let used_up = number("ratelimit-reset").filter(|&reset| is_used_up && reset <= 60);
+    Allowance { second, minute, used_up }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How long a 429 says to wait, in whole seconds. A moment more, so that the request does not

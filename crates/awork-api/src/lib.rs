@@ -12,4 +12,5 @@ pub mod rows;
 pub mod runtime;
 pub mod scan;
 pub mod settings;
+pub mod shared;
 pub mod totals;

@@ -30,6 +30,10 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How often a failed request is sent again, 0 to 10.
     pub max_retries: usize,
+    /// Requests per second that are sent at the most, whatever awork allows; 0.1 to 1000.
+    pub rate_limit: Option<f64>,
+    /// How long an answer serves again; zero for never.
+    pub cache_ttl: Duration,
 }
 
 impl Default for Settings {
@@ -41,6 +45,8 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             max_retries: 3,
+            rate_limit: None,
+            cache_ttl: Duration::ZERO,
         }
     }
 }
@@ -88,6 +94,8 @@ impl Settings {
             "page_size" => self.page_size = number(option, value, 1, MAX_PAGE_SIZE.into())? as u32,
             "max_concurrency" => self.max_concurrency = number(option, value, 1, 32)? as usize,
             "max_retries" => self.max_retries = number(option, value, 0, 10)? as usize,
+            "rate_limit" => self.rate_limit = Some(rate(value)?),
+            "cache_ttl" => self.cache_ttl = cache_ttl(value)?,
             "connect_timeout" => self.connect_timeout = seconds(option, value)?,
             "request_timeout" => self.request_timeout = seconds(option, value)?,
             _ => {}
@@ -158,6 +166,21 @@ fn seconds(option: &str, value: &str) -> Result<Duration, Error> {
     }
 }
 
+fn rate(value: &str) -> Result<f64, Error> {
+    match value.trim().parse::<f64>() {
+        Ok(rate) if (0.1..=1000.0).contains(&rate) => Ok(rate),
+        _ => Err(invalid("rate_limit", "must be a number of requests per second from 0.1 to 1000")),
+    }
+}
+
+fn cache_ttl(value: &str) -> Result<Duration, Error> {
+    match value.trim().parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(invalid("cache_ttl", "must be a number of seconds from 0 to 86400")
+            .hint("0 turns the cache off.")),
+    }
+}
+
 fn invalid(option: &str, rule: &str) -> Error {
     Error::new(ErrorKind::Setting, format!("value of option \"{option}\" {rule}"))
 }
@@ -222,6 +245,10 @@ mod tests {
             ("connect_timeout", "0"),
             ("connect_timeout", "NaN"),
             ("request_timeout", "1h"),
+            ("rate_limit", "0"),
+            ("rate_limit", "inf"),
+            ("cache_ttl", "-1"),
+            ("cache_ttl", "1 day"),
         ] {
             assert!(set(option, value).is_err(), "{option} {value}");
         }

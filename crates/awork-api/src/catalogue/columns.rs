@@ -39,7 +39,7 @@ pub struct Column {
 }
 
 /// Where the values of a column come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// A property of the row, as a path of names from the row inwards; the empty path is the
     /// row itself.

@@ -1,11 +1,13 @@
 //! Which parts of a row a query needs, compiled once per scan into a tree of property names,
 //! so that everything else in an answer is passed over.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crate::catalogue::columns::Source;
 
 /// How a value is decoded: what the PostgreSQL column can take, not what the specification
 /// says of the property.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `true` and `false` only.
     Bool,
@@ -48,6 +50,15 @@ pub struct Target {
     pub kind: Kind,
 }
 
+impl Target {
+    /// A number that is the same for columns with the same values.
+    fn number(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.source, self.kind).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// The wanted parts of a row.
 #[derive(Debug, Clone)]
 pub struct Projection {
@@ -55,6 +66,7 @@ pub struct Projection {
     pub(super) slots: Vec<Slot>,
     /// How many of the slots are columns of the batch.
     pub(super) width: usize,
+    columns: Vec<u64>,
     pub(super) root: Node,
     pub(super) derived: Vec<(usize, Derived)>,
     /// The slot-free question of the row's identity.
@@ -89,6 +101,7 @@ impl Projection {
         let mut projection = Self {
             slots: Vec::new(),
             width: targets.len(),
+            columns: targets.iter().map(Target::number).collect(),
             root: Node::default(),
             derived: Vec::new(),
             with_ids,
@@ -113,6 +126,11 @@ impl Projection {
             }
         }
         projection
+    }
+
+    /// Numbers that tell the columns apart by what is decoded and how.
+    pub fn columns(&self) -> &[u64] {
+        &self.columns
     }
 
     /// Whether each row's identity is read.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::ask::Asked;
-use super::fetch::stopped;
+use super::fetch::{Part, Wanted, stopped};
 use super::job::Start;
 use super::reader::Reader;
 use super::{Begun, Event};
@@ -19,7 +19,10 @@ impl Reader {
     /// Asks for the only row that can be there; false where the list has to be asked.
     pub(super) async fn look_up(&self, target: &str) -> Result<bool, Error> {
         let resource = self.job.resource;
-        let batch = match self.fetch(target.to_owned(), 1, Some(Shape::Object)).await {
+        let batch = match self
+            .fetch(target.to_owned(), 1, Wanted::Object(Shape::Object), Part::Only)
+            .await
+        {
             Err(_) => return Err(stopped()),
             Ok(Ok(page)) => page.batch,
             Ok(Err(error)) => match error.kind {
@@ -62,7 +65,10 @@ impl Reader {
                         let Some(filter) = filters.next() else { break };
                         // The order is left out: it cannot change the number.
                         let target = request::page(&target, 1, 1, None, filter);
-                        in_flight.push_back((filter, self.fetch_none(target)));
+                        in_flight.push_back((
+                            filter,
+                            self.fetch(target, 1, Wanted::Headers, Part::Only),
+                        ));
                     }
                     let Some((filter, task)) = in_flight.pop_front() else { break };
                     match task.await.map_err(|_| stopped())? {

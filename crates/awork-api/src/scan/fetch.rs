@@ -1,28 +1,57 @@
-//! One request of a scan: asks, decodes on the runtime's threads, and says in an error what was
-//! asked for. Requests of a scan and of its parents share the permits to be in flight.
+//! One request of a scan: takes the answer from the cache, or asks and decodes on the runtime's
+//! threads, and says in an error what was asked for. Requests of a scan and of its parents share
+//! the permits to be in flight.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
+use super::Progress;
 use super::job::Job;
+use super::kept::{self, PagedList};
 use super::reader::{Page, Reader};
 use crate::catalogue::Shape;
-use crate::client::Answer;
+use crate::client::{Answer, Client};
 use crate::error::{Error, ErrorKind};
 use crate::pages::PageInfo;
 use crate::request;
 use crate::rows::decode::{self, DecodeError};
 use crate::rows::{Batch, Projection};
+use crate::shared::cache::{self, Cache, Found};
+
+/// What of an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The rows of a list, or the object where the resource is one.
+    Rows,
+    /// The object of this shape, or none where it is not there.
+    Object(Shape),
+    /// What the headers say.
+    Headers,
+}
+
+/// Which part of a list is asked for. The pages of a list that come from the cache have been read
+/// together: all but the first are kept by when the first one was asked for.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// Something that has no pages, or of which only one is wanted.
+    Only,
+    /// The page that is read first.
+    First(PagedList),
+    /// A page of a list whose first page was asked for then.
+    Later(u64),
+}
 
 impl Reader {
-    /// Asks for rows: a page of the list, or the object at `target` where a shape is given.
+    /// Asks for rows: a page of the list, or a single object.
     pub(super) fn fetch(
         &self,
         target: String,
         page: u64,
-        shape: Option<Shape>,
+        wanted: Wanted,
+        part: Part,
     ) -> AbortOnDropHandle<Result<Page, Error>> {
         let (client, job, progress) =
             (self.client.clone(), self.job.clone(), self.progress.clone());
@@ -30,51 +59,99 @@ impl Reader {
         progress.sending(&request::shown(job.resource.version, &target));
         AbortOnDropHandle::new(tokio::spawn(async move {
             let _permit = permits.acquire().await;
-            let resource = job.resource;
-            let is_lookup = shape.is_some();
-            let answer = match client.get(resource.version, &target, &resource.headers).await {
-                // A key that names nothing has no rows.
-                Err(error)
-                    if error.kind == ErrorKind::NoSuchObject
-                        && (resource.is_keyed() || is_lookup) =>
-                {
-                    Answer { body: None, page: PageInfo { total: Some(0), ..Default::default() } }
-                }
-                other => other.map_err(|e| in_context(e, &job, page))?,
-            };
-            let shape = shape.unwrap_or(resource.shape);
-            let batch = match &answer.body {
-                Some(body) => decoded(body, shape, &job.projection, &job, &target)?,
-                None => Batch::new(0),
-            };
-            progress.pages.fetch_add(1, Ordering::Relaxed);
-            progress.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
-            let mut info = answer.page;
-            if let (Some(body), None) = (&answer.body, info.total) {
-                info.fingerprint = Some(fingerprint(body));
+            let request = Request { client: &client, job: &job, progress: &progress, wanted };
+            match (job.cache_ttl > Duration::ZERO).then(cache::cache).flatten() {
+                Some(cache) => request.known_or_asked(cache, &target, page, &part).await,
+                None => request.ask(&target, page).await,
             }
-            Ok(Page { batch, info })
-        }))
-    }
-
-    /// Asks for a page of which only the headers count.
-    pub(super) fn fetch_none(&self, target: String) -> AbortOnDropHandle<Result<Page, Error>> {
-        let (client, job, progress) =
-            (self.client.clone(), self.job.clone(), self.progress.clone());
-        let permits = self.permits.clone();
-        progress.sending(&request::shown(job.resource.version, &target));
-        AbortOnDropHandle::new(tokio::spawn(async move {
-            let _permit = permits.acquire().await;
-            let resource = job.resource;
-            let answer = client
-                .get(resource.version, &target, &resource.headers)
-                .await
-                .map_err(|e| in_context(e, &job, 1))?;
-            progress.pages.fetch_add(1, Ordering::Relaxed);
-            Ok(Page { batch: Batch::new(0), info: answer.page })
         }))
     }
 }
+
+struct Request<'r> {
+    client: &'r Client,
+    job: &'r Job,
+    progress: &'r Progress,
+    wanted: Wanted,
+}
+
+impl Request<'_> {
+    /// The answer that the cache has, or that somebody else is waiting for, or else awork's.
+    async fn known_or_asked(
+        &self,
+        cache: &'static Cache,
+        target: &str,
+        page: u64,
+        part: &Part,
+    ) -> Result<Page, Error> {
+        let (client, ttl) = (self.client, self.job.cache_ttl);
+        let together_with = if let Part::Later(date) = part { Some(*date) } else { None };
+        let key = kept::key(client, self.job, target, self.wanted, together_with);
+        let mut pause = SHORTEST_PAUSE;
+        let ticket = loop {
+            match cache.look(&key, ttl) {
+                Found::Answer(info, batch, date) => {
+                    if let Part::First(list) = part
+                        && !kept::Kept::new(cache, client, self.job, list, info, date).is_usable()
+                    {
+                        break cache.renew(&key);
+                    }
+                    client.count(|c| &c.hits, 1);
+                    client.used(cache::age(date));
+                    return Ok(Page { batch, info, date });
+                }
+                Found::InFlight => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Found::Nothing(ticket) => break ticket,
+            }
+        };
+        client.count(|c| &c.misses, 1);
+        let page = self.ask(target, page).await?;
+        ticket.answer(page.date, &page.info, &page.batch);
+        Ok(page)
+    }
+
+    async fn ask(&self, target: &str, page: u64) -> Result<Page, Error> {
+        let Self { client, job, progress, wanted } = self;
+        let resource = job.resource;
+        let date = cache::date();
+        let answer = match client.get(resource.version, target, &resource.headers).await {
+            // A key that names nothing has no rows.
+            Err(error)
+                if error.kind == ErrorKind::NoSuchObject
+                    && *wanted != Wanted::Headers
+                    && (resource.is_keyed() || *wanted != Wanted::Rows) =>
+            {
+                Answer { body: None, page: PageInfo { total: Some(0), ..Default::default() } }
+            }
+            other => other.map_err(|e| in_context(e, job, page))?,
+        };
+        progress.pages.fetch_add(1, Ordering::Relaxed);
+        let shape = match wanted {
+            Wanted::Headers => {
+                return Ok(Page { batch: Batch::new(0), info: answer.page, date });
+            }
+            Wanted::Rows => resource.shape,
+            Wanted::Object(shape) => *shape,
+        };
+        let batch = match &answer.body {
+            Some(body) => decoded(body, shape, &job.projection, job, target)?,
+            None => Batch::new(0),
+        };
+        progress.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
+        let mut info = answer.page;
+        if let (Some(body), None) = (&answer.body, info.total) {
+            info.fingerprint = Some(fingerprint(body));
+        }
+        Ok(Page { batch, info, date })
+    }
+}
+
+/// Between two looks for an answer that somebody else waits for.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// Decodes an answer, with an error that names the request.
 pub(super) fn decoded(

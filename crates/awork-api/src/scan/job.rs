@@ -1,5 +1,7 @@
 //! What a scan is to read.
 
+use std::time::Duration;
+
 use crate::catalogue::Resource;
 use crate::filter::{Conjunct, refusals};
 use crate::request::{self, Bindings};
@@ -27,6 +29,8 @@ pub struct Job {
     pub page_size: u32,
     /// How many filters a condition may be cut into before it is better left out.
     pub most_filters: usize,
+    /// How long an answer may have been in the cache; zero where none is to come from there.
+    pub cache_ttl: Duration,
     /// The foreign table's name, for errors.
     pub table: String,
 }

@@ -14,6 +14,7 @@ mod answer;
 mod ask;
 mod fetch;
 pub mod job;
+mod kept;
 pub mod parents;
 mod reader;
 pub mod sample;

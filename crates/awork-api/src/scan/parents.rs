@@ -231,6 +231,7 @@ impl Parents {
             projection: Projection::new(&targets, properties.contains(&"id")),
             page_size: reader.job.page_size,
             most_filters: 1,
+            cache_ttl: reader.job.cache_ttl,
             table: reader.job.table.clone(),
         };
         let (sender, events) = mpsc::channel(1);

@@ -6,13 +6,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::Asked;
-use super::fetch::stopped;
+use super::fetch::{Part, Wanted, stopped};
 use super::job::{Job, Start};
+use super::kept::{self, Kept, PagedList};
 use super::parents::{Lists, Next};
 use super::{Begun, Event, Outlet, Progress};
 use crate::catalogue::Location;
@@ -21,6 +23,7 @@ use crate::error::{Error, ErrorKind};
 use crate::pages::{PageInfo, Pages, Repeated};
 use crate::request::{self, Bindings};
 use crate::rows::Batch;
+use crate::shared::cache;
 use crate::totals;
 
 /// Reads what a job says. Boxed, since reading the parents of a list is reading as well.
@@ -42,6 +45,9 @@ pub(super) fn run(
     })
 }
 
+/// The most pages that are read from the cache rather than to ask awork for a part of them.
+const LARGEST_WHOLE: u64 = 100;
+
 pub(super) struct Reader {
     pub(super) client: Arc<Client>,
     pub(super) job: Arc<Job>,
@@ -60,6 +66,8 @@ struct Open {
     bindings: Arc<Bindings>,
     filter: String,
     pages: Pages,
+    /// When its first page was asked for.
+    read_since: Option<u64>,
     /// Rows that have come before the pages began.
     head: HashSet<u128>,
 }
@@ -84,6 +92,8 @@ struct InFlight {
 pub(super) struct Page {
     pub(super) batch: Batch,
     pub(super) info: PageInfo,
+    /// When it was asked for.
+    pub(super) date: u64,
 }
 
 /// What is known while lists are read.
@@ -123,7 +133,8 @@ impl Reader {
     ) -> AbortOnDropHandle<Result<Page, Error>> {
         let target = request::target(self.job.resource, bindings).unwrap_or_default();
         let order = asked.orderby.as_deref();
-        self.fetch(request::page(&target, page, self.job.page_size, order, ""), page, None)
+        let target = request::page(&target, page, self.job.page_size, order, "");
+        self.fetch(target, page, Wanted::Rows, Part::Only)
     }
 
     async fn read(&self) -> Result<(), Error> {
@@ -180,6 +191,7 @@ impl Reader {
                 continue;
             }
             let open = &mut reading.open[at];
+            open.read_since.get_or_insert(received.date);
             let mut batch = received.batch;
             let is_plain = open.filter.is_empty();
             let announced = received.info.total;
@@ -232,7 +244,7 @@ impl Reader {
 
     /// Asks for as many pages as may be in flight; false where nobody wants them any more.
     async fn fill_window(&self, reading: &mut Reading, lists: &mut Lists) -> Result<bool, Error> {
-        while reading.in_flight.len() < reading.window {
+        while reading.in_flight.len() < reading.window.min(self.client.window()) {
             let next = reading
                 .open
                 .iter_mut()
@@ -257,6 +269,7 @@ impl Reader {
                     bindings: pending.bindings,
                     filter: pending.filter,
                     pages,
+                    read_since: None,
                     head: pending.head,
                 });
                 reading.lists_opened += 1;
@@ -265,7 +278,8 @@ impl Reader {
             match lists.next(self, reading.in_flight.is_empty()).await? {
                 Next::List(bindings) => {
                     self.count_parent();
-                    reading.asked = self.asked(&bindings);
+                    let asked = self.asked(&bindings);
+                    reading.asked = self.whole_list_kept(&bindings, &asked).unwrap_or(asked);
                     let with_ids = self.job.projection.reads_ids();
                     let bindings = Arc::new(bindings);
                     if self.has_head(&reading.asked) && !reading.begun {
@@ -298,14 +312,20 @@ impl Reader {
     fn ask_for(&self, reading: &mut Reading, at: usize, page: u64) {
         let open = &reading.open[at];
         let Some(target) = request::target(self.job.resource, &open.bindings) else { return };
-        let target = match open.pages.is_paged(page) {
-            true => {
-                let orderby = reading.asked.orderby.as_deref();
-                request::page(&target, page, open.pages.page_size(), orderby, &open.filter)
-            }
-            false => target,
+        let list = PagedList {
+            target,
+            first: open.pages.first(),
+            page_size: open.pages.page_size(),
+            orderby: reading.asked.orderby.clone(),
+            filter: open.filter.clone(),
         };
-        let task = self.fetch(target, page, None);
+        let target = if open.pages.is_paged(page) { list.page(page) } else { list.target.clone() };
+        let part = match open.read_since {
+            Some(date) => Part::Later(date),
+            None if open.pages.is_paged(page) => Part::First(list),
+            None => Part::Only,
+        };
+        let task = self.fetch(target, page, Wanted::Rows, part);
         let (list, revision) = (open.number, reading.revision);
         reading.in_flight.push_back(InFlight { list, page, revision, task });
     }
@@ -365,6 +385,36 @@ impl Reader {
         Ok(())
     }
 
+    /// What to ask with where the cache has the whole list: without filters, since the consumer
+    /// checks all conditions.
+    fn whole_list_kept(&self, bindings: &Bindings, asked: &Asked) -> Option<Asked> {
+        let ttl = self.job.cache_ttl;
+        let useful = ttl > Duration::ZERO
+            && asked.filters != [""]
+            && self.job.order.required.is_none()
+            && self.job.resource.paged;
+        let cache = useful.then(cache::cache).flatten()?;
+        let list = PagedList {
+            target: request::target(self.job.resource, bindings)?,
+            first: 1,
+            page_size: self.job.page_size,
+            orderby: asked.orderby.clone(),
+            filter: String::new(),
+        };
+        let (client, job) = (&self.client, &self.job);
+        let key = kept::key(client, job, &list.page(1), Wanted::Rows, None);
+        let (info, date) = cache.peek(&key, ttl)?;
+        let kept = Kept::new(cache, client, job, &list, info, date);
+        let all = kept.is_whole() && kept.pages <= Some(LARGEST_WHOLE);
+        all.then(|| Asked {
+            filters: vec![String::new()],
+            complete: false,
+            overlapping: false,
+            orderby: asked.orderby.clone(),
+            ordered: asked.ordered,
+        })
+    }
+
     /// Says what of the question is answered, once.
     async fn begin(&self, reading: &mut Reading, skipped: u64) {
         if !reading.begun {
@@ -413,7 +463,7 @@ impl Reader {
             }
             let filter = &asked.filters[0];
             let target = request::page(&target, 1, rows.max(1), asked.orderby.as_deref(), filter);
-            match self.fetch(target, 1, None).await.map_err(|_| stopped())? {
+            match self.fetch(target, 1, Wanted::Rows, Part::Only).await.map_err(|_| stopped())? {
                 Err(error) if Self::is_refusal(&error, filter, asked.orderby.as_deref()) => {
                     self.learn(bindings, &asked, &error).await?;
                     if self.asked(bindings) == asked {
