@@ -16,6 +16,37 @@ COMMENT ON FUNCTION awork_fdw_check(text) IS
 COMMENT ON FUNCTION awork_fdw_version() IS
     'Version of the awork_fdw library.';
 
+CREATE VIEW awork_fdw_stats AS
+    SELECT server.srvname AS server, stats.*
+    FROM pg_catalog.pg_foreign_server AS server
+    JOIN pg_catalog.pg_foreign_data_wrapper AS wrapper ON wrapper.oid = server.srvfdw
+    -- The function gets no server that would be an error, in whatever order conditions are checked.
+    CROSS JOIN LATERAL awork_fdw_server_stats(
+        CASE WHEN wrapper.fdwname = 'awork_fdw'
+              AND pg_catalog.has_server_privilege(server.oid, 'USAGE')
+             THEN server.srvname::text END) AS stats;
+
+COMMENT ON VIEW awork_fdw_stats IS
+    'Requests sent to the workspace of each server that the user may use, and its share of the '
+    'cache: of all sessions where the library is preloaded, else of this session.';
+
+GRANT SELECT ON awork_fdw_stats TO PUBLIC;
+
+CREATE FUNCTION awork_fdw_cache_clear() RETURNS bigint
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+    BEGIN ATOMIC
+        SELECT coalesce(sum(awork_fdw_cache_clear(server)), 0)::bigint FROM awork_fdw_stats;
+    END;
+
+COMMENT ON FUNCTION awork_fdw_cache_clear() IS
+    'Drops the answers of all servers that the user may use from the cache; says how many they were.';
+
+COMMENT ON FUNCTION awork_fdw_cache_clear(text) IS
+    'Drops the answers of a server from the cache; says how many they were.';
+
+COMMENT ON FUNCTION awork_fdw_server_stats(text) IS
+    'Requests sent to the workspace of a server, and its share of the cache; see awork_fdw_stats.';
+
 -- IMPORT FOREIGN SCHEMA can create tables but not comment on them, so the comments follow it.
 CREATE FUNCTION awork_fdw_comment_imported() RETURNS event_trigger
     LANGUAGE plpgsql

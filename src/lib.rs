@@ -2,7 +2,7 @@
 //!
 //! The modules in the order in which a query passes them: `options` and `import` make
 //! tables, `pg` plans and runs scans of them, `columns` says what a scan needs of a row,
-//! `error` turns what goes wrong into SQLSTATEs. `check` and `catalog` are functions for
+//! `error` turns what goes wrong into SQLSTATEs. `check`, `catalog` and `stats` are functions for
 //! people. HTTP, paging and decoding are in the crate `awork-api`, which knows no PostgreSQL.
 #![deny(unsafe_code)]
 
@@ -17,6 +17,7 @@ mod options;
 #[allow(unsafe_code)]
 mod pg;
 mod settings;
+mod stats;
 
 pgrx::pg_module_magic!(name, version);
 
@@ -26,6 +27,9 @@ pgrx::extension_sql_file!("../sql/finalize.sql", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
+    if pg::is_preloading() {
+        pg::request_shared_memory();
+    }
 }
 
 /// The version of the library, which may differ from that of the extension's SQL objects

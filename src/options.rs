@@ -28,6 +28,8 @@ const OPTIONS: &[OptionEntry] = &[
     ("connect_timeout", &[Context::Server], setting),
     ("request_timeout", &[Context::Server], setting),
     ("max_retries", &[Context::Server], setting),
+    ("rate_limit", &[Context::Server], setting),
+    ("cache_ttl", &[Context::Server, Context::Table], setting),
     ("fan_out", &[Context::Table], |option, value| flag(option, value).map(drop)),
     ("resource", &[Context::Table], |_, value| {
         resource(value);

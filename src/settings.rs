@@ -6,9 +6,25 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static REQUEST_COST: GucSetting<f64> = GucSetting::<f64>::new(100.0);
 static ROW_COST: GucSetting<f64> = GucSetting::<f64>::new(0.01);
+static CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
 
 /// Defines the settings. Called when the library is loaded.
 pub(crate) fn define() {
+    // Shared memory has its size from the start of the server.
+    let context = match crate::pg::is_preloading() {
+        true => GucContext::Postmaster,
+        false => GucContext::Userset,
+    };
+    GucRegistry::define_int_guc(
+        c"awork_fdw.cache_size",
+        c"Sets the memory for answers that serve again, see the option cache_ttl.",
+        c"Shared by all sessions where the library is preloaded, else of each session that uses it, from its first use on. 0 turns the cache off.",
+        &CACHE_SIZE,
+        0,
+        MOST_MEGABYTES,
+        context,
+        GucFlags::UNIT_MB,
+    );
     cost(
         c"awork_fdw.request_cost",
         c"Sets the planner's estimate of the cost of a request to awork.",
@@ -33,6 +49,14 @@ fn cost(
 ) {
     let (context, flags) = (GucContext::Userset, GucFlags::default());
     GucRegistry::define_float_guc(name, short, long, setting, 0.0, 1e10, context, flags);
+}
+
+/// The largest cache, in megabytes.
+const MOST_MEGABYTES: i32 = 65_536;
+
+/// Bytes for answers that serve again.
+pub(crate) fn cache_size() -> usize {
+    usize::try_from(CACHE_SIZE.get()).unwrap_or(0) << 20
 }
 
 /// Cost of a request.

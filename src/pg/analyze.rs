@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use awork_api::client::Client;
 use awork_api::request::{self, Bindings};
@@ -115,6 +116,8 @@ fn read(table: &ForeignTable, client: Arc<Client>, output: &Output, wanted: usiz
         projection: Projection::new(output.targets(), properties.contains(&"id")),
         page_size: table.page_size.unwrap_or(client.settings().page_size),
         most_filters: 1,
+        // Statistics are of what is there now.
+        cache_ttl: Duration::ZERO,
         table: table.name.clone(),
     };
     if resource.paged && !resource.is_keyed() {

@@ -60,6 +60,10 @@ pub(super) unsafe extern "C-unwind" fn explain_foreign_scan(
             for (label, unit, value) in [
                 (c"Retries", None, totals.retries),
                 (c"Waited Before Retries", Some(c"ms"), totals.waited),
+                (c"Held Back by the Rate Limit", Some(c"ms"), totals.held_back),
+                (c"Cache Hits", None, totals.hits),
+                (c"Cache Misses", None, totals.misses),
+                (c"Oldest Answer from the Cache", Some(c"ms"), totals.oldest),
                 (c"Parents", None, totals.parents),
                 (c"Answers Used Again", None, totals.repeated),
                 (c"Sorts Instead of Remote Order", None, totals.sorted),

@@ -1,10 +1,12 @@
 //! Reads servers, user mappings, foreign tables and their options from the catalogues.
 
 use std::ffi::CStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use awork_api::catalogue::Resource;
-use awork_api::client::Client;
+use awork_api::client::{Client, Origin};
 use awork_api::settings::{ApiKey, Settings, flag};
 use pgrx::{PgList, PgRelation, pg_sys};
 
@@ -20,6 +22,8 @@ pub(super) struct ForeignTable {
     pub(super) server: pg_sys::Oid,
     pub(super) resource: &'static Resource,
     pub(super) page_size: Option<u32>,
+    /// How long answers serve again, where the table says so itself.
+    pub(super) cache_ttl: Option<Duration>,
     /// Whether the lists of all parents are read where a key has no value.
     pub(super) fan_out: bool,
     /// The columns that have not been dropped.
@@ -45,11 +49,16 @@ pub(super) fn table(relation: pg_sys::Oid) -> ForeignTable {
         or_raise(settings.set("page_size", value));
         settings.page_size
     });
+    let cache_ttl = find(&options, "cache_ttl").map(|value| {
+        or_raise(settings.set("cache_ttl", value));
+        settings.cache_ttl
+    });
     ForeignTable {
         name,
         server,
         resource: options::resource(resource),
         page_size,
+        cache_ttl,
         fan_out: find(&options, "fan_out").is_none_or(|value| or_raise(flag("fan_out", value))),
         attributes: attributes(relation),
     }
@@ -107,20 +116,73 @@ fn server_options(server: pg_sys::Oid) -> (String, Options) {
 pub(super) fn client(server: pg_sys::Oid, user: pg_sys::Oid) -> Arc<Client> {
     let (name, server_options) = server_options(server);
     let settings = settings_of(&server_options);
-    let mapping = mapping_options(server, user);
+    let (mapping, mapping_version) = mapping(server, user);
     let Some(key) = find(&mapping, "api_key").or_else(|| find(&server_options, "api_key")) else {
         error::missing_option(
             format!("no API key for foreign server \"{name}\""),
             "CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_key '…') sets one.",
         );
     };
-    Arc::new(or_raise(ApiKey::new(key).and_then(|key| Client::new(settings, key))))
+    super::shared::attach();
+    let origin = Origin {
+        workspace: workspace(server),
+        version: hash((workspace(server), server_version(server), mapping_version)),
+    };
+    Arc::new(or_raise(ApiKey::new(key).and_then(|key| Client::new(settings, key, origin))))
+}
+
+/// Tells the workspaces of this database server apart: each foreign server is one.
+fn workspace(server: pg_sys::Oid) -> u64 {
+    // SAFETY: a variable of the process.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    u64::from(database.to_u32()) << 32 | u64::from(server.to_u32())
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Another number after each change to a row of a catalogue: the transaction that wrote it, and
+/// where it is.
+///
+/// # Safety
+/// `tuple` must be a tuple of the catalogue cache.
+unsafe fn version(tuple: pg_sys::HeapTuple) -> u64 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let header = (*tuple).t_data;
+        let xmin = (*header).t_choice.t_heap.t_xmin;
+        let place = (*tuple).t_self;
+        hash((
+            u32::from(xmin),
+            (*header).t_infomask & pg_sys::HEAP_XMIN_FROZEN as u16,
+            place.ip_blkid.bi_hi,
+            place.ip_blkid.bi_lo,
+            place.ip_posid,
+        ))
+    }
+}
+
+fn server_version(server: pg_sys::Oid) -> u64 {
+    // SAFETY: a syscache look-up; the tuple is released after it was read.
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::FOREIGNSERVEROID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, server.into());
+        if tuple.is_null() {
+            return 0;
+        }
+        let version = version(tuple);
+        pg_sys::ReleaseSysCache(tuple);
+        version
+    }
 }
 
 /// Tells apart who asks which workspace; none where there is no key.
 pub(super) fn scope(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<u64> {
     let (_, server_options) = server_options(server);
-    let mapping = mapping_options(server, user);
+    let (mapping, _) = mapping(server, user);
     let key = find(&mapping, "api_key").or_else(|| find(&server_options, "api_key"))?;
     let key = ApiKey::new(key).ok()?;
     Some(awork_api::client::scope(&settings_of(&server_options), &key))
@@ -128,11 +190,26 @@ pub(super) fn scope(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<u64> {
 
 /// A client for the server of this name as the current user may use it.
 pub(crate) fn client_for_server(name: &str) -> Arc<Client> {
+    let server = usable_server(name);
+    // SAFETY: a variable of the process.
+    client(server, unsafe { pg_sys::GetUserId() })
+}
+
+/// The number of the workspace of the server of this name, which the current user may use.
+pub(crate) fn workspace_of_server(name: &str) -> u64 {
+    let server = usable_server(name);
+    super::shared::attach();
+    workspace(server)
+}
+
+/// The server of this name, if it is one of awork_fdw that the current user may use; else an
+/// error.
+fn usable_server(name: &str) -> pg_sys::Oid {
     let Ok(name) = std::ffi::CString::new(name) else {
         error::invalid_value("server name contains a NUL character".into(), None);
     };
     // SAFETY: plain look-ups by name and by id; a server that does not exist is an error.
-    let (server, user) = unsafe {
+    unsafe {
         let server = pg_sys::get_foreign_server_oid(name.as_ptr(), false);
         let wrapper = (*pg_sys::GetForeignServer(server)).fdwid;
         let wrapper = pg_sys::GetForeignDataWrapper(wrapper);
@@ -142,11 +219,9 @@ pub(crate) fn client_for_server(name: &str) -> Arc<Client> {
                 None,
             );
         }
-        let user = pg_sys::GetUserId();
-        require_usage(server, user, name.as_ptr());
-        (server, user)
-    };
-    client(server, user)
+        require_usage(server, pg_sys::GetUserId(), name.as_ptr());
+        server
+    }
 }
 
 /// Raises an error unless `user` has USAGE on the server.
@@ -171,9 +246,10 @@ unsafe fn require_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: *const std
     }
 }
 
-/// The options of the user's mapping, or else of PUBLIC's; none where there is no mapping.
-/// `GetUserMapping` (foreign.c) would raise an error then, but a server may have the key.
-fn mapping_options(server: pg_sys::Oid, user: pg_sys::Oid) -> Options {
+/// The options of the user's mapping, or else of PUBLIC's, and a number that is another one after
+/// each change to it; none where there is no mapping. `GetUserMapping` (foreign.c) would raise an
+/// error then, but a server may have the key.
+fn mapping(server: pg_sys::Oid, user: pg_sys::Oid) -> (Options, u64) {
     for user in [user, pg_sys::InvalidOid] {
         // SAFETY: a syscache look-up; the tuple is released after its options were copied.
         unsafe {
@@ -189,11 +265,12 @@ fn mapping_options(server: pg_sys::Oid, user: pg_sys::Oid) -> Options {
                 true => Options::new(),
                 false => definitions(pg_sys::untransformRelOptions(datum)),
             };
+            let version = version(tuple);
             pg_sys::ReleaseSysCache(tuple);
-            return options;
+            return (options, version);
         }
     }
-    Options::new()
+    (Options::new(), 0)
 }
 
 /// Copies a list of option definitions.

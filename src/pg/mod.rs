@@ -27,13 +27,21 @@ mod planner;
 mod relation;
 mod run;
 mod scan_state;
+mod shared;
 mod sort;
 mod upper;
 mod values;
 mod wait;
 
-pub(crate) use foreign::client_for_server;
+pub(crate) use foreign::{client_for_server, workspace_of_server};
+pub(crate) use shared::request as request_shared_memory;
 pub(crate) use wait::block_on;
+
+/// Whether the server is loading its preloaded libraries.
+pub(crate) fn is_preloading() -> bool {
+    // SAFETY: a variable of the server, which only its main thread writes.
+    unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress }
+}
 
 /// Keeps others from making up settings with this prefix.
 #[cfg(not(feature = "pg14"))]

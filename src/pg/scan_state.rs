@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use awork_api::catalogue::columns::Source;
 use awork_api::catalogue::{Location, Resource};
@@ -41,6 +42,7 @@ pub(super) struct ScanState {
     fan_out: bool,
     pub(super) client: Arc<Client>,
     page_size: u32,
+    cache_ttl: Duration,
     attributes: Vec<Attribute>,
     pub(super) output: Output,
     expressions: Expressions,
@@ -67,6 +69,12 @@ pub(super) struct Totals {
     pub(super) retries: u64,
     /// Milliseconds between a failed request and the next try.
     pub(super) waited: u64,
+    /// Milliseconds for which requests waited so as to keep within the rate limit.
+    pub(super) held_back: u64,
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+    /// Milliseconds since the oldest answer from the cache.
+    pub(super) oldest: u64,
     pub(super) parents: u64,
     pub(super) repeated: u64,
     pub(super) sorted: u64,
@@ -108,6 +116,7 @@ impl ScanState {
         let room = unsafe { pg_sys::work_mem } as usize * 1024;
         ScanState {
             page_size: table.page_size.unwrap_or(client.settings().page_size),
+            cache_ttl: table.cache_ttl.unwrap_or(client.settings().cache_ttl),
             plan: scan_plan,
             table: table.name,
             resource: table.resource,
@@ -237,6 +246,7 @@ impl ScanState {
             projection: Projection::new(self.output.targets(), with_ids),
             page_size: self.page_size,
             most_filters: self.plan.most_filters,
+            cache_ttl: self.cache_ttl,
             table: self.table.clone(),
         }
     }
@@ -476,6 +486,10 @@ impl ScanState {
         totals.bytes = now(&counters.bytes);
         totals.retries = now(&counters.retries);
         totals.waited = now(&counters.waited);
+        totals.held_back = now(&counters.held_back);
+        totals.hits = now(&counters.hits);
+        totals.misses = now(&counters.misses);
+        totals.oldest = now(&counters.oldest);
         totals.repeated = self.memo.as_ref().map_or(0, |memo| memo.hits);
         totals
     }

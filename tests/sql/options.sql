@@ -16,6 +16,8 @@ CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (page_size 'many'); -- sh
 CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (max_concurrency '0'); -- should fail
 CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (request_timeout '-1'); -- should fail
 CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (max_retries '11'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (rate_limit 'fast'); -- should fail
+CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw OPTIONS (cache_ttl '1 day'); -- should fail
 
 -- without options it is awork's own address
 CREATE SERVER s FOREIGN DATA WRAPPER awork_fdw;
