@@ -4,13 +4,14 @@
 use std::ffi::{CString, c_char};
 use std::panic::AssertUnwindSafe;
 
-use awork_api::error::{Error, ErrorKind, excerpt};
-use awork_api::rows::{Batch, Cell, time};
+use awork_api::error::excerpt;
+use awork_api::rows::batch::TEXT_HEADER;
+use awork_api::rows::{Batch, Kind, time};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, PgTryBuilder, set_varsize_4b};
+use pgrx::{FromDatum, PgTryBuilder};
 
-use crate::columns::Attribute;
+use crate::columns::{Attribute, kind};
 use crate::error;
 
 /// How the values of one column become datums.
@@ -18,8 +19,20 @@ pub(super) struct Converter {
     type_oid: pg_sys::Oid,
     column: String,
     table: String,
-    /// For types whose text PostgreSQL itself must read.
-    input: Option<Input>,
+    how: How,
+}
+
+enum How {
+    /// The word of a batch is the datum.
+    Word,
+    /// The datum points at the GUID in the batch.
+    Uuid,
+    /// The datum points at the text in the batch, or at a copy in the server's encoding.
+    Text { is_utf8: bool },
+    /// PostgreSQL itself must read the text.
+    Input { input: Input, is_utf8: bool },
+    /// The same for instants, of which the batch has only numbers.
+    InstantInput(Input),
 }
 
 struct Input {
@@ -32,74 +45,77 @@ impl Converter {
     /// The converter for a column. What it needs to know of the type is looked up now, into the
     /// current memory context, which must live as long as the converter.
     pub(super) fn new(table: &str, attribute: &Attribute) -> Self {
-        let direct = match attribute.type_oid {
-            pg_sys::BOOLOID
-            | pg_sys::INT2OID
-            | pg_sys::INT4OID
-            | pg_sys::INT8OID
-            | pg_sys::FLOAT4OID
-            | pg_sys::FLOAT8OID
-            | pg_sys::UUIDOID
-            | pg_sys::DATEOID
-            | pg_sys::TEXTOID => true,
-            pg_sys::TIMESTAMPTZOID | pg_sys::TIMESTAMPOID | pg_sys::TIMEOID => attribute.typmod < 0,
-            _ => false,
+        // SAFETY: reads the state of the session.
+        let is_utf8 = unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 };
+        let input = || Input::new(attribute.type_oid, attribute.typmod);
+        let how = match kind(attribute) {
+            Kind::Text if attribute.type_oid == pg_sys::TEXTOID => How::Text { is_utf8 },
+            Kind::Text | Kind::Json => How::Input { input: input(), is_utf8 },
+            // A domain has conditions and a precision rounds, which the input function sees to.
+            Kind::Instant
+                if attribute.type_oid != pg_sys::TIMESTAMPTZOID || attribute.typmod >= 0 =>
+            {
+                How::InstantInput(input())
+            }
+            Kind::Uuid => How::Uuid,
+            Kind::Bool
+            | Kind::Presence
+            | Kind::Int { .. }
+            | Kind::Float { .. }
+            | Kind::Instant
+            | Kind::LocalTimestamp
+            | Kind::Date
+            | Kind::TimeOfDay => How::Word,
         };
-        Self {
-            type_oid: attribute.type_oid,
-            column: attribute.name.clone(),
-            table: table.to_owned(),
-            input: (!direct).then(|| Input::new(attribute.type_oid, attribute.typmod)),
+        let (type_oid, column) = (attribute.type_oid, attribute.name.clone());
+        Self { type_oid, column, table: table.to_owned(), how }
+    }
+
+    /// The datum of a word in a row of a batch. It may point into the batch; what has to be made
+    /// is made in the current memory context.
+    #[inline]
+    pub(super) fn datum(&mut self, batch: &Batch, row: usize, word: u64) -> pg_sys::Datum {
+        let (table, column) = (&self.table, &self.column);
+        match &mut self.how {
+            How::Word => pg_sys::Datum::from(word as usize),
+            How::Uuid => batch.arena()[word as usize..].as_ptr().into(),
+            How::Text { is_utf8: true } => batch.arena()[word as usize..].as_ptr().into(),
+            How::Text { is_utf8: false } => {
+                // SAFETY: the string is NUL-terminated.
+                unsafe { pg_sys::cstring_to_text(server_string(batch.text_at(word))).into() }
+            }
+            How::Input { input, is_utf8 } => {
+                let text = batch.text_at(word);
+                let string = match is_utf8 {
+                    // Input functions leave their argument as it is.
+                    true => batch.arena()[word as usize + TEXT_HEADER..].as_ptr().cast_mut().cast(),
+                    false => server_string(text),
+                };
+                // SAFETY: the text ends with a NUL in either place.
+                unsafe { input.read(string, text, table, column, batch.ids()[row]) }
+            }
+            How::InstantInput(input) => {
+                // Past year 9999 only PostgreSQL's own text reaches.
+                let text = match time::show_timestamp(word as i64) {
+                    Some(text) => text + "Z",
+                    None => output(pg_sys::Datum::from(word as usize), pg_sys::TIMESTAMPTZOID),
+                };
+                // SAFETY: the string is NUL-terminated.
+                unsafe { input.read(server_string(&text), &text, table, column, batch.ids()[row]) }
+            }
         }
     }
 
-    /// The datum of a cell of a row, made in the current memory context; none for null.
-    pub(super) fn datum(&mut self, batch: &Batch, row: usize, cell: Cell) -> Option<pg_sys::Datum> {
-        if let Some(input) = &mut self.input {
-            let instant;
-            let text = match cell {
-                Cell::Null => return None,
-                Cell::Text(span) => batch.text(span),
-                Cell::Timestamp(value) => {
-                    // Past year 9999 only PostgreSQL's own text reaches.
-                    instant = match time::show_timestamp(value) {
-                        Some(text) => text + "Z",
-                        None => output(value.into(), pg_sys::TIMESTAMPTZOID),
-                    };
-                    &instant
-                }
-                _ => self.mismatch(cell),
-            };
-            return Some(input.read(text, &self.table, &self.column, batch.ids()[row]));
-        }
-        Some(match (cell, self.type_oid) {
-            (Cell::Null, _) => return None,
-            (Cell::Bool(value), pg_sys::BOOLOID) => value.into(),
-            (Cell::Int(value), pg_sys::INT2OID) => (value as i16).into(),
-            (Cell::Int(value), pg_sys::INT4OID) => (value as i32).into(),
-            (Cell::Int(value), pg_sys::INT8OID) => value.into(),
-            (Cell::Float(value), pg_sys::FLOAT4OID) => (value as f32).into_datum()?,
-            (Cell::Float(value), pg_sys::FLOAT8OID) => value.into_datum()?,
-            (Cell::Uuid(bytes), pg_sys::UUIDOID) => uuid(bytes),
-            (Cell::Timestamp(value), pg_sys::TIMESTAMPTZOID | pg_sys::TIMESTAMPOID) => value.into(),
-            (Cell::Time(value), pg_sys::TIMEOID) => value.into(),
-            (Cell::Date(value), pg_sys::DATEOID) => value.into(),
-            (Cell::Text(span), pg_sys::TEXTOID) => varlena(batch.text(span)),
-            _ => self.mismatch(cell),
-        })
+    /// Whether datums are made in the current memory context.
+    pub(super) fn allocates(&self) -> bool {
+        !matches!(self.how, How::Word | How::Uuid | How::Text { is_utf8: true })
     }
 
     /// The datum of a parameter's text, in the current memory context.
     pub(super) fn parameter(&self, text: &str) -> pg_sys::Datum {
-        Input::new(self.type_oid, -1).read(text, &self.table, &self.column, None)
-    }
-
-    fn mismatch(&self, cell: Cell) -> ! {
-        let column = &self.column;
-        error::raise(Error::new(
-            ErrorKind::Internal,
-            format!("a value was decoded as {cell:?}, which column \"{column}\" cannot hold"),
-        ))
+        let mut input = Input::new(self.type_oid, -1);
+        // SAFETY: the string is NUL-terminated.
+        unsafe { input.read(server_string(text), text, &self.table, &self.column, None) }
     }
 }
 
@@ -116,11 +132,21 @@ impl Input {
         Self { function, io_parameter, typmod }
     }
 
-    /// Reads a text as SQL would. An error of the value itself is told in terms of the column.
-    fn read(&mut self, text: &str, table: &str, column: &str, id: Option<u128>) -> pg_sys::Datum {
-        // SAFETY: the function was looked up for this type, the string is NUL-terminated.
+    /// Reads a string as SQL would. An error of the value itself is told in terms of the column;
+    /// `text` is the string as it came.
+    ///
+    /// # Safety
+    /// `string` must be NUL-terminated.
+    unsafe fn read(
+        &mut self,
+        string: *mut c_char,
+        text: &str,
+        table: &str,
+        column: &str,
+        id: Option<u128>,
+    ) -> pg_sys::Datum {
+        // SAFETY: the function was looked up for this type.
         let call = AssertUnwindSafe(|| unsafe {
-            let string = server_string(text);
             pg_sys::InputFunctionCall(&mut self.function, string, self.io_parameter, self.typmod)
         });
         PgTryBuilder::new(call)
@@ -153,31 +179,6 @@ pub(super) fn server_string(text: &str) -> *mut c_char {
         let length = text.len() as i32;
         let utf8 = pg_sys::pg_enc::PG_UTF8 as i32;
         pg_sys::pstrdup(pg_sys::pg_any_to_server(string.as_ptr(), length, utf8))
-    }
-}
-
-/// A `text` datum in the server's encoding.
-fn varlena(text: &str) -> pg_sys::Datum {
-    // SAFETY: the allocation has room for the header and the bytes that are copied into it.
-    unsafe {
-        if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8 as i32 {
-            return pg_sys::cstring_to_text(server_string(text)).into();
-        }
-        let size = pg_sys::VARHDRSZ + text.len();
-        let datum = pg_sys::palloc(size).cast::<pg_sys::varlena>();
-        set_varsize_4b(datum, size as i32);
-        let data = datum.cast::<u8>().add(pg_sys::VARHDRSZ);
-        std::ptr::copy_nonoverlapping(text.as_ptr(), data, text.len());
-        datum.into()
-    }
-}
-
-fn uuid(bytes: [u8; 16]) -> pg_sys::Datum {
-    // SAFETY: a uuid is its 16 bytes.
-    unsafe {
-        let datum = pg_sys::palloc(bytes.len()).cast::<u8>();
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), datum, bytes.len());
-        datum.into()
     }
 }
 

@@ -15,6 +15,8 @@ use crate::error;
 pub(super) struct Output {
     columns: Vec<Column>,
     targets: Vec<Target>,
+    /// Whether a row needs memory beside its batch.
+    pub(super) allocates: bool,
 }
 
 struct Column {
@@ -36,7 +38,7 @@ impl Output {
     /// numbers. What they need is put into the current memory context.
     pub(super) fn new(table: &ForeignTable, position: impl Fn(i16) -> Option<usize>) -> Self {
         let known = known(table.resource);
-        let mut output = Self { columns: Vec::new(), targets: Vec::new() };
+        let mut output = Self { columns: Vec::new(), targets: Vec::new(), allocates: false };
         for attribute in &table.attributes {
             let Some(position) = position(attribute.number) else { continue };
             let converter = Converter::new(&table.name, attribute);
@@ -62,6 +64,7 @@ impl Output {
                         );
                     }
                     output.targets.push(Target { name: attribute.name.clone(), source, kind });
+                    output.allocates |= converter.allocates();
                     From::Cell(output.targets.len() - 1)
                 }
             };
@@ -92,7 +95,8 @@ impl Output {
         self.columns.iter().map(value).collect()
     }
 
-    /// Writes a row of a batch to the values of a tuple, in the current memory context.
+    /// Writes a row of a batch to the values of a tuple, which may point into the batch. What
+    /// else they need is put into the current memory context.
     pub(super) fn fill(
         &mut self,
         batch: &Batch,
@@ -102,16 +106,18 @@ impl Output {
         nulls: &mut [bool],
     ) {
         nulls.fill(true);
-        let cells = batch.row(row);
+        let (words, are_null) = batch.row(row);
         for (column, parameter) in self.columns.iter_mut().zip(parameters) {
             let datum = match column.from {
-                From::Cell(cell) => column.converter.datum(batch, row, cells[cell]),
-                From::Parameter(_) => *parameter,
+                From::Cell(cell) if are_null[cell] => continue,
+                From::Cell(cell) => column.converter.datum(batch, row, words[cell]),
+                From::Parameter(_) => match *parameter {
+                    Some(datum) => datum,
+                    None => continue,
+                },
             };
-            if let Some(datum) = datum {
-                values[column.position] = datum;
-                nulls[column.position] = false;
-            }
+            values[column.position] = datum;
+            nulls[column.position] = false;
         }
     }
 }

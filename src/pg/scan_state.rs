@@ -454,7 +454,7 @@ impl ScanState {
         self.totals.sorted += 1;
     }
 
-    /// Puts the row at hand into the slot.
+    /// Puts the row at hand into the slot, which is to be cleared before the batch goes.
     ///
     /// # Safety
     /// `slot` must be the scan's slot, cleared.
@@ -468,8 +468,12 @@ impl ScanState {
             let count = (*(*slot).tts_tupleDescriptor).natts as usize;
             let values = std::slice::from_raw_parts_mut((*slot).tts_values, count);
             let nulls = std::slice::from_raw_parts_mut((*slot).tts_isnull, count);
-            PgMemoryContexts::For(self.batch_memory)
-                .switch_to(|_| output.fill(batch, *row, parameters, values, nulls));
+            if output.allocates {
+                PgMemoryContexts::For(self.batch_memory)
+                    .switch_to(|_| output.fill(batch, *row, parameters, values, nulls));
+            } else {
+                output.fill(batch, *row, parameters, values, nulls);
+            }
             pg_sys::ExecStoreVirtualTuple(slot);
         }
     }

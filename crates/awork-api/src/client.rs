@@ -218,7 +218,10 @@ impl Client {
     /// Reads a body, and stops as soon as it is larger than `limit`.
     async fn body(&self, response: &mut Response, limit: usize) -> Result<Bytes, Failure> {
         let status = response.status();
-        let mut body = BytesMut::new();
+        // Growing step by step would hold, for a moment, nearly twice of what is needed. Compressed
+        // answers do not say how large they are.
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
         while let Some(chunk) =
             response.chunk().await.map_err(|e| self.transport(&e, Some(status)))?
         {

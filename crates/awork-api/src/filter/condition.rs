@@ -61,7 +61,7 @@ pub enum Operand {
     Expression(usize),
 }
 
-/// A value of a query. Dates and times are in PostgreSQL's units, see [`crate::rows::Cell`].
+/// A value of a query. Dates and times are in PostgreSQL's units, see [`crate::rows::Batch`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// SQL's null.

@@ -42,7 +42,7 @@ fn text(text: &str) -> Value {
 }
 
 fn at(text: &str) -> Value {
-    Value::Timestamp(time::instant(text).unwrap())
+    Value::Timestamp(time::instant(text.as_bytes()).unwrap())
 }
 
 use Comparison::{Eq, Ge, Gt, Le, Lt, Ne};

@@ -1,15 +1,15 @@
 //! The bytes of an answer to a [`Batch`]: one pass over the rows, no tree of the document.
 //! Properties that nobody asked for are skipped, missing ones are null.
 
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::json::{Json, Syntax, Token};
 use super::projection::{Derived, Kind, Node, Projection};
-use super::{Batch, Cell, scalar, time};
+use super::{Batch, scalar, time};
 use crate::catalogue::Shape;
 use crate::error::excerpt;
 
@@ -40,220 +40,228 @@ pub fn page(body: &[u8], shape: Shape, projection: &Projection) -> Result<Batch,
     let mut rows = Rows {
         projection,
         batch: Batch::new(projection.width),
-        cells: vec![Cell::Null; projection.slots.len()],
-        fault: None,
+        words: vec![0; projection.slots.len()],
+        nulls: vec![true; projection.slots.len()],
     };
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let mut json = Json::new(body);
     let outcome = match shape {
-        Shape::List => json.deserialize_seq(&mut rows),
-        Shape::Object => <Option<&RawValue> as de::Deserialize>::deserialize(&mut json)
-            .and_then(|row| row.map_or(Ok(()), |row| rows.row(row.get()))),
+        Shape::List => rows.list(&mut json, body.len()),
+        Shape::Object => rows.object(&mut json),
     };
-    match outcome.and_then(|()| json.end()) {
-        Ok(()) => Ok(rows.batch),
-        Err(error) => Err(match rows.fault {
-            Some(fault) => {
-                let id = row_id(body, shape, rows.batch.rows());
-                DecodeError::Value(Box::new(BadValue { id, ..fault }))
-            }
-            None => DecodeError::Malformed(error.to_string()),
-        }),
+    match outcome.and_then(|()| Ok(json.end()?)) {
+        Ok(()) => {
+            rows.batch.finish();
+            Ok(rows.batch)
+        }
+        Err(Stop::Value(fault)) => {
+            let id = row_id(body, shape, rows.batch.rows());
+            Err(DecodeError::Value(Box::new(BadValue { id, ..*fault })))
+        }
+        Err(Stop::Malformed(why)) => Err(DecodeError::Malformed(why.to_owned())),
+        Err(Stop::Syntax) => Err(DecodeError::Malformed(syntax_error(body))),
+    }
+}
+
+/// What is wrong with text that is no JSON, and where.
+fn syntax_error(body: &[u8]) -> String {
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Err(error) => error.to_string(),
+        Ok(_) => "not the expected JSON".to_owned(),
+    }
+}
+
+/// Why the decoding stopped.
+enum Stop {
+    Syntax,
+    /// JSON, but no rows.
+    Malformed(&'static str),
+    Value(Box<BadValue>),
+}
+
+impl From<Syntax> for Stop {
+    fn from(_: Syntax) -> Self {
+        Stop::Syntax
     }
 }
 
 struct Rows<'p> {
     projection: &'p Projection,
     batch: Batch,
-    /// The slots of the row at hand.
-    cells: Vec<Cell>,
-    /// What stopped the decoding, where it was a value and not the JSON itself.
-    fault: Option<BadValue>,
+    /// The slots of the row at hand, as the words of a batch.
+    words: Vec<u64>,
+    nulls: Vec<bool>,
 }
 
-type JsonResult<T> = Result<T, serde_json::Error>;
-
 impl Rows<'_> {
-    fn row(&mut self, raw: &str) -> JsonResult<()> {
-        let projection = self.projection;
-        if raw == "null" {
-            return Err(de::Error::custom("null is no row"));
+    /// The rows of an array.
+    fn list(&mut self, json: &mut Json<'_>, size: usize) -> Result<(), Stop> {
+        if json.peek() != b'[' {
+            json.skip()?;
+            return Err(Stop::Malformed("no array of rows"));
         }
+        let mut more = json.enter(b'[', b']')?;
+        while more {
+            self.row(json)?;
+            if self.batch.rows() == SAMPLE {
+                let share = json.at() / SAMPLE;
+                self.batch.expect_rows((size - json.at()) / share.max(1) + 1);
+            }
+            more = json.more(b']')?;
+        }
+        Ok(())
+    }
+
+    /// The row of a single object.
+    fn object(&mut self, json: &mut Json<'_>) -> Result<(), Stop> {
+        if json.peek() == b'n' {
+            return Ok(json.skip()?);
+        }
+        self.row(json)
+    }
+
+    fn row(&mut self, json: &mut Json<'_>) -> Result<(), Stop> {
+        let projection = self.projection;
+        let (root, with_id) = (&projection.root, projection.with_ids);
+        let is_whole = !root.slots.is_empty();
+        let has_parts = !root.children.is_empty() || with_id;
         self.begin();
-        let id = self.value(&projection.root, raw, projection.with_ids)?;
-        self.finish(id)
+        let id = match json.peek() {
+            // Where only the number of rows is wanted, they may be anything.
+            _ if !is_whole && !has_parts => {
+                json.skip()?;
+                None
+            }
+            b'n' if is_whole => {
+                json.skip()?;
+                return Err(Stop::Malformed("null is no row"));
+            }
+            b'{' => self.value(json, root, with_id)?,
+            _ if is_whole => self.value(json, root, with_id)?,
+            _ => {
+                json.skip()?;
+                return Err(Stop::Malformed("a row is no object"));
+            }
+        };
+        self.finish(id);
+        Ok(())
     }
 
     fn begin(&mut self) {
-        for (cell, slot) in self.cells.iter_mut().zip(&self.projection.slots) {
-            *cell = if slot.kind == Kind::Presence { Cell::Bool(false) } else { Cell::Null };
+        self.nulls.fill(true);
+        for &slot in &self.projection.present {
+            (self.words[slot], self.nulls[slot]) = (0, false);
         }
     }
 
-    fn finish(&mut self, id: Option<u128>) -> JsonResult<()> {
+    fn finish(&mut self, id: Option<u128>) {
         let projection = self.projection;
         for (slot, derived) in &projection.derived {
-            self.cells[*slot] = match *derived {
-                Derived::InstantOf { date, time } => match (self.cells[date], self.cells[time]) {
-                    (Cell::Timestamp(day), Cell::Time(time)) => {
-                        time::instant_at(day, time).map_or(Cell::Null, Cell::Timestamp)
+            let word = match *derived {
+                Derived::InstantOf { date, time } => match self.nulls[date] || self.nulls[time] {
+                    true => None,
+                    false => {
+                        let (day, time) = (self.words[date] as i64, self.words[time] as i64);
+                        time::instant_at(day, time).map(|instant| instant as u64)
                     }
-                    _ => Cell::Null,
                 },
-                Derived::SetWithout { set, unset } => Cell::Bool(
-                    self.cells[set] == Cell::Bool(true) && self.cells[unset] == Cell::Bool(false),
-                ),
+                Derived::SetWithout { set, unset } => {
+                    Some(u64::from(self.words[set] == 1 && self.words[unset] == 0))
+                }
             };
+            (self.words[*slot], self.nulls[*slot]) = (word.unwrap_or(0), word.is_none());
         }
-        self.batch.push_row(&self.cells[..projection.width], id);
-        Ok(())
+        let width = projection.width;
+        self.batch.push_row(&self.words[..width], &self.nulls[..width], id);
     }
 
     /// Decodes what is wanted of one value and of its parts; returns the `id` among the parts.
-    fn value(&mut self, node: &Node, raw: &str, with_id: bool) -> JsonResult<Option<u128>> {
+    fn value(
+        &mut self,
+        json: &mut Json<'_>,
+        node: &Node,
+        with_id: bool,
+    ) -> Result<Option<u128>, Stop> {
+        if node.slots.is_empty() {
+            return self.parts(json, node, with_id);
+        }
+        let token = json.value()?;
         for &slot in &node.slots {
             let kind = self.projection.slots[slot].kind;
-            match scalar::decode(raw, kind, &mut self.batch) {
-                Ok(cell) => self.cells[slot] = cell,
-                Err(reason) => return Err(self.refuse(slot, raw, reason)),
+            match scalar::decode(token, kind, &mut self.batch) {
+                Ok(word) => {
+                    (self.words[slot], self.nulls[slot]) = (word.unwrap_or(0), word.is_none());
+                }
+                Err(reason) => return Err(self.refuse(slot, token, reason)),
             }
         }
-        if (node.children.is_empty() && !with_id) || raw == "null" {
+        if node.children.is_empty() && !with_id {
             return Ok(None);
         }
-        if !raw.starts_with('{') {
+        self.parts(&mut Json::new(token.raw), node, with_id)
+    }
+
+    /// Decodes what is wanted of the parts of one value; returns the `id` among them.
+    fn parts(
+        &mut self,
+        json: &mut Json<'_>,
+        node: &Node,
+        with_id: bool,
+    ) -> Result<Option<u128>, Stop> {
+        if json.peek() != b'{' {
+            let token = json.value()?;
             return match first_slot(node) {
-                Some(slot) => Err(self.refuse(slot, raw, "is no object")),
+                _ if token.is_null() => Ok(None),
+                Some(slot) => Err(self.refuse(slot, token, "is no object")),
                 // Only the identity was wanted; what has no id is told apart by its text.
-                None => Ok(Some(identity(raw))),
+                None => Ok(Some(identity(token.raw))),
             };
         }
-        serde_json::Deserializer::from_str(raw).deserialize_map(Object {
-            rows: self,
-            node,
-            with_id,
-        })
-    }
-
-    fn refuse(&mut self, slot: usize, raw: &str, reason: &'static str) -> serde_json::Error {
-        self.fault = Some(BadValue {
-            column: self.projection.slots[slot].name.clone(),
-            id: None,
-            text: excerpt(raw),
-            reason,
-        });
-        de::Error::custom(reason)
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Rows<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of rows")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let root = &self.projection.root;
-        if root.slots.is_empty() && root.children.is_empty() && !self.projection.with_ids {
-            // Only the number of rows is wanted; they may be plain strings.
-            while seq.next_element::<IgnoredAny>()?.is_some() {
-                self.begin();
-                self.finish(None).map_err(de::Error::custom)?;
-            }
-            return Ok(());
-        }
-        if root.slots.is_empty() {
-            // No column needs a row as a whole, so that the row is read only once.
-            while seq.next_element_seed(Row(self))?.is_some() {}
-            return Ok(());
-        }
-        while let Some(row) = seq.next_element::<&RawValue>()? {
-            self.row(row.get()).map_err(de::Error::custom)?;
-        }
-        Ok(())
-    }
-}
-
-/// A row that is decoded where it stands.
-struct Row<'r, 'p>(&'r mut Rows<'p>);
-
-impl<'de> de::DeserializeSeed<'de> for Row<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let projection = self.0.projection;
-        self.0.begin();
-        let object = Object { rows: self.0, node: &projection.root, with_id: projection.with_ids };
-        let id = deserializer.deserialize_map(object)?;
-        self.0.finish(id).map_err(de::Error::custom)
-    }
-}
-
-/// An object some of whose properties are wanted.
-struct Object<'r, 'p> {
-    rows: &'r mut Rows<'p>,
-    node: &'r Node,
-    with_id: bool,
-}
-
-impl<'de> Visitor<'de> for Object<'_, '_> {
-    type Value = Option<u128>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut id = None;
-        while let Some(key) = map.next_key_seed(Key(self.node, self.with_id))? {
-            if key.child.is_none() && !key.is_id {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+        let mut more = json.enter(b'{', b'}')?;
+        while more {
+            let name = json.name()?;
+            let unescaped;
+            let name = match name.escaped {
+                false => name.inner().unwrap_or_default(),
+                true => {
+                    unescaped = serde_json::from_slice::<String>(name.raw)
+                        .map_err(|_| Stop::Malformed("a property's name is no valid text"))?;
+                    unescaped.as_bytes()
+                }
+            };
+            let child = node.child(name);
+            let is_id = with_id && name == b"id";
+            json.peek();
+            let start = json.at();
+            match child {
+                Some(child) => {
+                    self.value(json, &node.children[child].1, false)?;
+                }
+                None => json.skip()?,
             }
-            let raw = map.next_value::<&RawValue>()?.get();
-            if key.is_id && raw != "null" {
-                id = Some(identity(raw));
+            if is_id && json.since(start) != b"null" {
+                id = Some(identity(json.since(start)));
             }
-            if let Some(child) = key.child {
-                self.rows
-                    .value(&self.node.children[child].1, raw, false)
-                    .map_err(de::Error::custom)?;
-            }
+            more = json.more(b'}')?;
         }
         Ok(id)
     }
-}
 
-/// Recognises a property name without copying it.
-struct Key<'n>(&'n Node, bool);
-
-struct KeyMatch {
-    child: Option<usize>,
-    is_id: bool,
-}
-
-impl<'de> de::DeserializeSeed<'de> for Key<'_> {
-    type Value = KeyMatch;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<KeyMatch, D::Error> {
-        deserializer.deserialize_str(self)
+    fn refuse(&self, slot: usize, token: Token<'_>, reason: &'static str) -> Stop {
+        match std::str::from_utf8(token.raw) {
+            Err(_) => Stop::Malformed("a value is no UTF-8"),
+            Ok(raw) => Stop::Value(Box::new(BadValue {
+                column: self.projection.slots[slot].name.clone(),
+                id: None,
+                text: excerpt(raw),
+                reason,
+            })),
+        }
     }
 }
 
-impl Visitor<'_> for Key<'_> {
-    type Value = KeyMatch;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a property name")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<KeyMatch, E> {
-        Ok(KeyMatch {
-            child: self.0.children.iter().position(|(child, _)| child == name),
-            is_id: self.1 && name == "id",
-        })
-    }
-}
+/// After how many rows the size of the others is guessed.
+const SAMPLE: usize = 8;
 
 fn first_slot(node: &Node) -> Option<usize> {
     node.children
@@ -262,8 +270,9 @@ fn first_slot(node: &Node) -> Option<usize> {
 }
 
 /// What tells one row from another: the GUID itself, or a hash of any other id.
-fn identity(raw: &str) -> u128 {
-    match Uuid::try_parse(raw.trim_matches('"')) {
+fn identity(raw: &[u8]) -> u128 {
+    let token = Token { raw, escaped: false };
+    match Uuid::try_parse_ascii(token.inner().unwrap_or(raw)) {
         Ok(uuid) => uuid.as_u128(),
         Err(_) => {
             let mut hasher = DefaultHasher::new();

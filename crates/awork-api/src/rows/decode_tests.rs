@@ -9,15 +9,16 @@ fn target(name: &str, path: &str, kind: Kind) -> Target {
 
 fn decode(body: &str, targets: &[Target]) -> Result<Vec<Vec<String>>, DecodeError> {
     let batch = page(body.as_bytes(), Shape::List, &Projection::new(targets, false))?;
-    Ok((0..batch.rows())
-        .map(|row| {
-            let show = |cell: &Cell| match cell {
-                Cell::Text(span) => batch.text(*span).to_owned(),
-                other => format!("{other:?}"),
-            };
-            batch.row(row).iter().map(show).collect()
-        })
-        .collect())
+    let show = |row: usize, column: usize| {
+        let (words, nulls) = batch.row(row);
+        match targets[column].kind {
+            _ if nulls[column] => "Null".to_owned(),
+            Kind::Text | Kind::Json => batch.text_at(words[column]).to_owned(),
+            kind => format!("{kind:?}({})", words[column] as i64),
+        }
+    };
+    let rows = 0..batch.rows();
+    Ok(rows.map(|row| (0..targets.len()).map(|column| show(row, column)).collect()).collect())
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn the_whole_row_comes_as_it_was() {
         r#"[ {"a": 1,  "b":"é"} ]"#,
         &[target("attrs", "", Kind::Json), target("a", "a", Kind::Int { bits: 32 })],
     );
-    assert_eq!(rows.unwrap(), [[r#"{"a": 1,  "b":"é"}"#, "Int(1)"]]);
+    assert_eq!(rows.unwrap(), [[r#"{"a": 1,  "b":"é"}"#, "Int { bits: 32 }(1)"]]);
 }
 
 #[test]
@@ -92,9 +93,9 @@ fn derived_columns() {
     assert_eq!(
         rows.unwrap(),
         [
-            ["Timestamp(86401000000)", "Bool(false)"],
-            ["Timestamp(86401000000)", "Bool(true)"],
-            ["Null", "Bool(false)"],
+            ["Instant(86401000000)", "Bool(0)"],
+            ["Instant(86401000000)", "Bool(1)"],
+            ["Null", "Bool(0)"],
         ]
     );
 }

@@ -69,6 +69,8 @@ pub struct Projection {
     columns: Vec<u64>,
     pub(super) root: Node,
     pub(super) derived: Vec<(usize, Derived)>,
+    /// The slots that have a value also where there is no property.
+    pub(super) present: Vec<usize>,
     /// The slot-free question of the row's identity.
     pub(super) with_ids: bool,
 }
@@ -84,6 +86,8 @@ pub(super) struct Slot {
 pub(super) struct Node {
     pub(super) slots: Vec<usize>,
     pub(super) children: Vec<(String, Node)>,
+    /// The marks of the children's names, to pass over most other names without a comparison.
+    marks: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +108,7 @@ impl Projection {
             columns: targets.iter().map(Target::number).collect(),
             root: Node::default(),
             derived: Vec::new(),
+            present: Vec::new(),
             with_ids,
         };
         for target in targets {
@@ -125,6 +130,9 @@ impl Projection {
                 }
             }
         }
+        let slots = projection.slots.iter().enumerate();
+        projection.present =
+            slots.filter(|(_, slot)| slot.kind == Kind::Presence).map(|(i, _)| i).collect();
         projection
     }
 
@@ -148,6 +156,15 @@ impl Projection {
 }
 
 impl Node {
+    /// Which child has this name.
+    #[inline]
+    pub(super) fn child(&self, name: &[u8]) -> Option<usize> {
+        if self.marks & mark(name) == 0 {
+            return None;
+        }
+        self.children.iter().position(|(child, _)| child.as_bytes() == name)
+    }
+
     fn want(&mut self, path: &[String], slot: usize) {
         let Some((first, rest)) = path.split_first() else {
             self.slots.push(slot);
@@ -156,10 +173,21 @@ impl Node {
         let at = match self.children.iter().position(|(name, _)| name == first) {
             Some(at) => at,
             None => {
+                self.marks |= mark(first.as_bytes());
                 self.children.push((first.clone(), Node::default()));
                 self.children.len() - 1
             }
         };
         self.children[at].1.want(rest, slot);
     }
+}
+
+/// One bit of 64, by a name's length and ends.
+#[inline]
+fn mark(name: &[u8]) -> u64 {
+    let ends = match name {
+        [] => 0,
+        [first, ..] => usize::from(*first) + 31 * usize::from(name[name.len() - 1]),
+    };
+    1 << ((ends + 7 * name.len()) % 64)
 }

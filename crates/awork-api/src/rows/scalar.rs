@@ -1,135 +1,150 @@
-//! One JSON value to one cell. The text of the value comes straight from the answer and is
-//! already known to be well-formed JSON.
+//! One JSON value to the word of a batch. The text of the value comes straight from the answer
+//! and is already known to be well-formed JSON, but for its encoding.
 
 use std::borrow::Cow;
 
 use uuid::Uuid;
 
+use super::Batch;
+use super::json::Token;
 use super::projection::Kind;
-use super::time;
-use super::{Batch, Cell};
+use super::{escape, time};
 
-/// Decodes `raw` as `kind`; text goes into the arena of `batch`. The error says why the value
-/// does not fit, in words that follow "the value".
-pub(super) fn decode(raw: &str, kind: Kind, batch: &mut Batch) -> Result<Cell, &'static str> {
-    if raw == "null" {
-        return Ok(match kind {
-            Kind::Presence => Cell::Bool(false),
-            _ => Cell::Null,
-        });
+/// Why a value does not fit, in words that follow "the value".
+type Refusal = &'static str;
+
+const FORM: Refusal = "does not have the form of the column's type";
+
+/// Decodes a value as `kind`; text goes into the arena of `batch`. None for null.
+pub(super) fn decode(
+    token: Token<'_>,
+    kind: Kind,
+    batch: &mut Batch,
+) -> Result<Option<u64>, Refusal> {
+    if token.is_null() {
+        return Ok((kind == Kind::Presence).then_some(0));
     }
-    let cell = match kind {
-        Kind::Presence => Some(Cell::Bool(true)),
-        Kind::Bool => match raw {
-            "true" => Some(Cell::Bool(true)),
-            "false" => Some(Cell::Bool(false)),
+    let value = match kind {
+        Kind::Presence => Some(1),
+        Kind::Bool => match token.raw {
+            b"true" => Some(1),
+            b"false" => Some(0),
             _ => None,
         },
-        Kind::Int { bits } => return integer(raw, bits),
-        Kind::Float { bits } => return float(raw, bits),
-        Kind::Uuid => {
-            string(raw)?.and_then(|s| Uuid::try_parse(&s).ok()).map(|u| Cell::Uuid(u.into_bytes()))
-        }
-        Kind::Instant => string(raw)?.and_then(|s| time::instant(&s)).map(Cell::Timestamp),
-        Kind::LocalTimestamp => {
-            string(raw)?.and_then(|s| time::local_timestamp(&s)).map(Cell::Timestamp)
-        }
-        Kind::Date => string(raw)?.and_then(|s| time::date(&s)).map(Cell::Date),
-        Kind::TimeOfDay => string(raw)?.and_then(|s| time::time_of_day(&s)).map(Cell::Time),
+        Kind::Int { bits } => Some(integer(token.raw, bits)?),
+        Kind::Float { bits } => Some(float(token.raw, bits)?),
+        Kind::Uuid => ascii(token)?
+            .and_then(|s| Uuid::try_parse_ascii(&s).ok())
+            .map(|uuid| batch.push_uuid(uuid.as_bytes())),
+        Kind::Instant => ascii(token)?.and_then(|s| time::instant(&s)).map(word),
+        Kind::LocalTimestamp => ascii(token)?.and_then(|s| time::local_timestamp(&s)).map(word),
+        Kind::Date => ascii(token)?.and_then(|s| time::date(&s)).map(|days| word(days.into())),
+        Kind::TimeOfDay => ascii(token)?.and_then(|s| time::time_of_day(&s)).map(word),
         Kind::Text => {
-            let text = string(raw)?.unwrap_or(Cow::Borrowed(raw));
-            if text.contains('\0') {
-                return Err("contains a NUL character, which PostgreSQL text cannot hold");
+            let start = batch.begin_text();
+            let inner = utf8(token.inner().unwrap_or(token.raw))?;
+            if token.escaped {
+                escape::unescape(inner, batch.text_end())?;
+            } else {
+                batch.text_end().extend_from_slice(inner.as_bytes());
             }
-            batch.push_text(&text).map(Cell::Text)
+            batch.end_text(start)
         }
         Kind::Json => {
-            check_json(raw)?;
-            batch.push_text(raw).map(Cell::Text)
+            let raw = utf8(token.raw)?;
+            escape::check(raw)?;
+            batch.push_text(raw)
         }
     };
-    cell.ok_or("does not have the form of the column's type")
+    value.map(Some).ok_or(FORM)
 }
 
-/// The characters of a JSON string; none where the value is no string.
-fn string(raw: &str) -> Result<Option<Cow<'_, str>>, &'static str> {
-    let Some(inner) = raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) else {
-        return Ok(None);
-    };
-    if !inner.contains('\\') {
-        return Ok(Some(Cow::Borrowed(inner)));
-    }
-    match serde_json::from_str::<String>(raw) {
-        Ok(text) => Ok(Some(Cow::Owned(text))),
-        Err(_) => Err("is no valid Unicode text"),
-    }
+fn word(value: i64) -> u64 {
+    value as u64
 }
 
-fn integer(raw: &str, bits: u32) -> Result<Cell, &'static str> {
-    let value = match raw.parse::<i64>() {
-        Ok(value) => value,
-        // A whole number may come as 5.0 or 6.4e17.
-        Err(_) => {
-            let float: f64 = number(raw)?;
-            if float.fract() != 0.0 {
-                return Err("is no whole number");
-            }
-            // 2^63 as a float is the first value past the range.
-            if float.abs() >= 9_223_372_036_854_775_808.0 {
-                return Err("is out of range for the column's type");
-            }
-            float as i64
+fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|_| escape::NO_TEXT)
+}
+
+/// The characters of a JSON string that should have only those of ASCII; none where the value is
+/// no string.
+fn ascii(token: Token<'_>) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
+    match token.inner() {
+        Some(inner) if token.escaped => {
+            let mut text = Vec::new();
+            escape::unescape(utf8(inner)?, &mut text)?;
+            Ok(Some(Cow::Owned(text)))
         }
-    };
-    let bound = 1i128 << (bits - 1);
-    if (-bound..bound).contains(&i128::from(value)) {
-        Ok(Cell::Int(value))
-    } else {
-        Err("is out of range for the column's type")
+        inner => Ok(inner.map(Cow::Borrowed)),
     }
 }
 
-fn float(raw: &str, bits: u32) -> Result<Cell, &'static str> {
-    let value: f64 = number(raw)?;
+fn integer(raw: &[u8], bits: u32) -> Result<u64, Refusal> {
+    let value = match short_integer(raw) {
+        Some(value) => value,
+        None => long_integer(utf8(raw)?)?,
+    };
+    // Shifted out and back, what does not fit is another number.
+    let unused = i64::BITS - bits;
+    if value << unused >> unused != value {
+        return Err("is out of range for the column's type");
+    }
+    Ok(value as u64)
+}
+
+/// A number of so few digits and nothing else that it cannot overflow.
+fn short_integer(raw: &[u8]) -> Option<i64> {
+    let (digits, sign) = match raw {
+        [b'-', digits @ ..] => (digits, -1),
+        digits => (digits, 1),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0;
+    for byte in digits {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + i64::from(byte - b'0');
+    }
+    Some(sign * value)
+}
+
+fn long_integer(raw: &str) -> Result<i64, Refusal> {
+    if let Ok(value) = raw.parse() {
+        return Ok(value);
+    }
+    // A whole number may come as 5.0 or 6.4e17.
+    let float: f64 = number(raw)?;
+    if float.fract() != 0.0 {
+        return Err("is no whole number");
+    }
+    // 2^63 as a float is the first value past the range.
+    if float.abs() >= 9_223_372_036_854_775_808.0 {
+        return Err("is out of range for the column's type");
+    }
+    Ok(float as i64)
+}
+
+fn float(raw: &[u8], bits: u32) -> Result<u64, Refusal> {
+    let value: f64 = number(utf8(raw)?)?;
     if bits == 32 && value.abs() > f64::from(f32::MAX) || value.is_infinite() {
         return Err("is out of range for the column's type");
     }
-    Ok(Cell::Float(value))
+    Ok(match bits {
+        32 => word(i64::from((value as f32).to_bits() as i32)),
+        _ => value.to_bits(),
+    })
 }
 
-fn number(raw: &str) -> Result<f64, &'static str> {
+fn number(raw: &str) -> Result<f64, Refusal> {
     // JSON numbers begin so; Rust would also take "inf" and "nan".
     if !raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return Err("is no number");
     }
     raw.parse().map_err(|_| "is no number")
-}
-
-/// Refuses what is JSON but cannot be jsonb: NUL characters and half surrogate pairs
-/// (`jsonapi.c`, `json_lex_string`).
-fn check_json(raw: &str) -> Result<(), &'static str> {
-    let mut rest = raw;
-    let mut high = false;
-    while let Some(at) = rest.find('\\') {
-        let lone = high && at > 0;
-        let escape = &rest.as_bytes()[at..];
-        let unit = match escape.get(1) {
-            Some(b'u') => {
-                rest.get(at + 2..at + 6).and_then(|hex| u16::from_str_radix(hex, 16).ok())
-            }
-            _ => None,
-        };
-        let low = matches!(unit, Some(0xDC00..=0xDFFF));
-        if lone || (high != low) {
-            return Err("is no valid Unicode text");
-        }
-        if unit == Some(0) {
-            return Err("contains a NUL character, which PostgreSQL jsonb cannot hold");
-        }
-        high = matches!(unit, Some(0xD800..=0xDBFF));
-        rest = &rest[at + if unit.is_some() { 6 } else { 2 }..];
-    }
-    if high { Err("is no valid Unicode text") } else { Ok(()) }
 }
 
 #[cfg(test)]

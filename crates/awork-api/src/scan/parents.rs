@@ -17,7 +17,7 @@ use crate::catalogue::columns::Source;
 use crate::catalogue::{Catalogue, Embedded, Location, Parent, Resource, Shape};
 use crate::error::{Error, ErrorKind};
 use crate::request::{self, Bindings};
-use crate::rows::{Batch, Cell, Kind, Projection, Target};
+use crate::rows::{Batch, Kind, Projection, Target};
 
 /// Where the lists come from.
 pub(super) enum Lists {
@@ -260,11 +260,8 @@ impl Running {
         of: &Bindings,
     ) -> Result<Next, Error> {
         let Link { parameter, parent, only_if, embedded, .. } = &self.link;
-        let mut cells = rows.row(row).iter().copied();
-        let mut text = || match cells.next() {
-            Some(Cell::Text(span)) => Some(rows.text(span)),
-            _ => None,
-        };
+        let mut columns = 0..;
+        let mut text = || columns.next().and_then(|column| rows.text(row, column));
         let Some(value) = text() else { return Ok(Next::Childless) };
         if only_if.is_some() && matches!(text(), Some("0" | "false")) {
             return Ok(Next::Childless);

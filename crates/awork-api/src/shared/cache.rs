@@ -130,7 +130,8 @@ impl Cache {
                 let age = at.saturating_sub(record.at);
                 match record.state {
                     State::Answer if Duration::from_micros(age) <= ttl => {
-                        copy = Some((ring.body(&record).to_vec(), positions, record.at));
+                        let width = record.columns as usize;
+                        copy = Some((ring.body(&record).to_vec(), width, positions, record.at));
                         return;
                     }
                     State::InFlight if age < PATIENCE && is_alive(record.process) => {
@@ -147,8 +148,8 @@ impl Cache {
                 }
             });
         });
-        if let Some((bytes, positions, asked_at)) = copy
-            && let Some((info, batch)) = flat::read(&bytes, &positions)
+        if let Some((bytes, width, positions, asked_at)) = copy
+            && let Some((info, batch)) = flat::read(&bytes, width, &positions)
         {
             return Found::Answer(info, batch, asked_at);
         }
@@ -215,7 +216,7 @@ impl Ticket {
     /// [`date`]; no two answers have the same.
     pub fn answer(mut self, asked_at: u64, info: &PageInfo, batch: &Batch) {
         let mut body = Vec::with_capacity(batch.bytes());
-        flat::write(info, batch, self.key.columns.len(), &mut body);
+        flat::write(info, batch, &mut body);
         self.answered = true;
         self.cache.with(|ring| {
             ring.end(self.position);

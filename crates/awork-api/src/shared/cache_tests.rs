@@ -1,8 +1,6 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::rows::Cell;
-
 const TTL: Duration = Duration::from_secs(60);
 
 fn cache(bytes: usize) -> &'static Cache {
@@ -20,23 +18,23 @@ fn key(request: &str, columns: &[u64]) -> Key {
 }
 
 /// A page of one row that holds a number per column, and text of a length.
-fn page(numbers: &[i64], length: usize) -> (PageInfo, Batch) {
+fn page(numbers: &[u64], length: usize) -> (PageInfo, Batch) {
     let mut batch = Batch::new(numbers.len() + 1);
-    let text = batch.push_text(&"x".repeat(length)).map_or(Cell::Null, Cell::Text);
-    let cells: Vec<Cell> = numbers.iter().map(|&n| Cell::Int(n)).chain([text]).collect();
-    batch.push_row(&cells, Some(1));
+    let text = batch.push_text(&"x".repeat(length)).unwrap();
+    let words: Vec<u64> = numbers.iter().copied().chain([text]).collect();
+    batch.push_row(&words, &vec![false; words.len()], Some(1));
     (PageInfo { total: Some(1), ..Default::default() }, batch)
 }
 
-fn put(cache: &'static Cache, key: &Key, numbers: &[i64], length: usize) {
+fn put(cache: &'static Cache, key: &Key, numbers: &[u64], length: usize) {
     let Found::Nothing(ticket) = cache.look(key, TTL) else { panic!("it is there already") };
     let (info, batch) = page(numbers, length);
     ticket.answer(date(), &info, &batch);
 }
 
-fn numbers(cache: &'static Cache, key: &Key, ttl: Duration) -> Option<Vec<Cell>> {
+fn numbers(cache: &'static Cache, key: &Key, ttl: Duration) -> Option<Vec<u64>> {
     match cache.look(key, ttl) {
-        Found::Answer(_, batch, _) => Some(batch.row(0).to_vec()),
+        Found::Answer(_, batch, _) => Some(batch.row(0).0.to_vec()),
         _ => None,
     }
 }
@@ -46,7 +44,7 @@ fn more_columns_serve_fewer_in_any_order() {
     let cache = cache(1 << 20);
     put(cache, &key("a", &[10, 20, 30]), &[1, 2], 3);
     let cells = numbers(cache, &key("a", &[20, 10]), TTL);
-    assert_eq!(cells, Some(vec![Cell::Int(2), Cell::Int(1)]));
+    assert_eq!(cells, Some(vec![2, 1]));
     assert_eq!(numbers(cache, &key("a", &[20, 40]), TTL), None);
     assert_eq!(numbers(cache, &key("b", &[20]), TTL), None);
     let other = Key { scope: 8, ..key("a", &[20]) };
@@ -88,9 +86,9 @@ fn one_asks_and_the_others_wait_until_it_has_an_answer_or_gives_up() {
     drop(ticket);
     let Found::Nothing(ticket) = cache.look(&narrow, TTL) else { panic!("nobody asks any more") };
     let (info, mut batch) = (PageInfo::default(), Batch::new(1));
-    batch.push_row(&[Cell::Int(4)], Some(9));
+    batch.push_row(&[4], &[false], Some(9));
     ticket.answer(date(), &info, &batch);
-    assert_eq!(numbers(cache, &narrow, TTL), Some(vec![Cell::Int(4)]));
+    assert_eq!(numbers(cache, &narrow, TTL), Some(vec![4]));
 }
 
 #[test]
@@ -112,20 +110,20 @@ fn the_newest_answers_stay_and_are_right_however_often_the_ring_turns() {
     let mut random = fastrand::Rng::with_seed(7);
     for size in [64 * 1024, 100_003, 1 << 20] {
         let cache = cache(size);
-        let mut known: HashMap<String, i64> = HashMap::new();
+        let mut known: HashMap<String, u64> = HashMap::new();
         for i in 0..3000 {
             let request = format!("r{}", random.u32(0..200));
             let key = key(&request, &[1, 2]);
             let length = random.usize(0..size / 8);
             match cache.look(&key, TTL) {
                 Found::Answer(_, batch, _) => {
-                    assert_eq!(batch.row(0)[0], Cell::Int(known[&request]));
+                    assert_eq!(batch.row(0).0[0], known[&request]);
                 }
                 Found::Nothing(ticket) => {
                     let (info, batch) = page(&[i], length);
                     ticket.answer(date(), &info, &batch);
                     known.insert(request, i);
-                    assert_eq!(numbers(cache, &key, TTL).map(|c| c[0]), Some(Cell::Int(i)));
+                    assert_eq!(numbers(cache, &key, TTL).map(|c| c[0]), Some(i));
                 }
                 Found::InFlight => panic!("nobody asks"),
             }

@@ -16,7 +16,7 @@ use awork_api::filter::{
     ColumnType, Comparison, Condition, Conjunct, Field, Leaf, Operand, Value, classify,
 };
 use awork_api::request::stable_order;
-use awork_api::rows::{Cell, Kind, Projection, Target};
+use awork_api::rows::{Kind, Projection, Target};
 use awork_api::scan::job::{Job, Order, Start};
 use awork_api::scan::{Begun, Event, Scan};
 use awork_api::settings::{ApiKey, Settings};
@@ -163,10 +163,7 @@ impl Delivered {
                     assert!(self.begun.is_some(), "rows before the beginning");
                     for row in 0..batch.rows() {
                         self.bindings.push(bindings.to_vec());
-                        self.rows.push(match batch.row(row).first() {
-                            Some(Cell::Text(span)) => batch.text(*span).to_owned(),
-                            other => format!("{other:?}"),
-                        });
+                        self.rows.push(batch.text(row, 0).unwrap_or("null").to_owned());
                     }
                     if demand {
                         scan.demand();
