@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::json::{Json, Syntax, Token};
-use super::projection::{Derived, Kind, Node, Projection};
+use super::projection::{Derived, Node, Projection};
 use super::{Batch, scalar, time};
 use crate::catalogue::Shape;
 use crate::error::excerpt;

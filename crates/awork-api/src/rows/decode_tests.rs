@@ -1,5 +1,6 @@
 use super::*;
 use crate::catalogue::columns::Source;
+use crate::rows::Kind;
 use crate::rows::Target;
 
 fn target(name: &str, path: &str, kind: Kind) -> Target {

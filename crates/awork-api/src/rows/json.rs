@@ -2,6 +2,8 @@
 //! passed over at the speed of the scan for quotes, and is checked like everything else, except
 //! that its text may be other than UTF-8. Nesting may be of any depth.
 
+use wide::u8x16;
+
 /// The bytes are no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Syntax;
@@ -33,13 +35,13 @@ impl<'b> Token<'b> {
 pub(super) struct Json<'b> {
     bytes: &'b [u8],
     at: usize,
-    /// For each array or object that is being passed over, whether it is an object.
-    open: Vec<bool>,
+    /// What closes each array or object around the innermost that is being passed over.
+    around: Vec<u8>,
 }
 
 impl<'b> Json<'b> {
     pub(super) fn new(bytes: &'b [u8]) -> Self {
-        Self { bytes, at: 0, open: Vec::new() }
+        Self { bytes, at: 0, around: Vec::new() }
     }
 
     /// How many bytes have been read.
@@ -55,13 +57,9 @@ impl<'b> Json<'b> {
     /// The next byte that is no space; 0 at the end, which begins and ends nothing in JSON.
     #[inline]
     pub(super) fn peek(&mut self) -> u8 {
-        loop {
-            match self.bytes.get(self.at) {
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
-                Some(&byte) => return byte,
-                None => return 0,
-            }
-        }
+        let (byte, at) = peek(self.bytes, self.at);
+        self.at = at;
+        byte
     }
 
     /// Passes over a byte that must be next, after spaces.
@@ -124,147 +122,168 @@ impl<'b> Json<'b> {
 
     /// Passes over a value.
     pub(super) fn skip(&mut self) -> Result<(), Syntax> {
+        let bytes = self.bytes;
+        let mut at = self.at;
+        // What closes the innermost array or object; 0 outside of all.
+        let mut close = 0;
         loop {
-            match self.peek() {
-                b'"' => {
-                    self.string()?;
-                }
-                b'{' => {
-                    if self.enter(b'{', b'}')? {
-                        self.open.push(true);
-                        self.name()?;
+            let (byte, start) = peek(bytes, at);
+            at = match byte {
+                b'"' => string(bytes, start)?.0,
+                b'{' | b'[' => {
+                    let (next, inside) = peek(bytes, start + 1);
+                    // The closing brackets come two after the opening ones.
+                    if next != byte + 2 {
+                        self.around.push(close);
+                        close = byte + 2;
+                        at = if byte == b'{' { name(bytes, inside)? } else { inside };
                         continue;
                     }
+                    inside + 1
                 }
-                b'[' => {
-                    if self.enter(b'[', b']')? {
-                        self.open.push(false);
-                        continue;
-                    }
-                }
-                b'n' => self.literal(b"null")?,
-                b't' => self.literal(b"true")?,
-                b'f' => self.literal(b"false")?,
-                _ => self.number()?,
-            }
+                b'n' => literal(bytes, start, b"null")?,
+                b't' => literal(bytes, start, b"true")?,
+                b'f' => literal(bytes, start, b"false")?,
+                _ => number(bytes, start)?,
+            };
             loop {
-                let Some(&is_object) = self.open.last() else { return Ok(()) };
-                if self.more(if is_object { b'}' } else { b']' })? {
-                    if is_object {
-                        self.name()?;
+                if close == 0 {
+                    self.at = at;
+                    return Ok(());
+                }
+                let (byte, end) = peek(bytes, at);
+                at = end + 1;
+                if byte == b',' {
+                    if close == b'}' {
+                        at = name(bytes, at)?;
                     }
                     break;
                 }
-                self.open.pop();
+                if byte != close {
+                    return Err(Syntax);
+                }
+                close = self.around.pop().unwrap_or(0);
             }
         }
-    }
-
-    #[inline]
-    fn literal(&mut self, literal: &[u8]) -> Result<(), Syntax> {
-        if !self.bytes[self.at..].starts_with(literal) {
-            return Err(Syntax);
-        }
-        self.at += literal.len();
-        Ok(())
-    }
-
-    #[inline]
-    fn number(&mut self) -> Result<(), Syntax> {
-        self.at += usize::from(self.next_is(b"-"));
-        if self.next_is(b"0") {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.next_is(b".") {
-            self.at += 1;
-            self.digits()?;
-        }
-        if self.next_is(b"eE") {
-            self.at += 1;
-            self.at += usize::from(self.next_is(b"+-"));
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn next_is(&self, any_of: &[u8]) -> bool {
-        self.bytes.get(self.at).is_some_and(|byte| any_of.contains(byte))
-    }
-
-    #[inline]
-    fn digits(&mut self) -> Result<(), Syntax> {
-        let start = self.at;
-        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
-        }
-        if self.at > start { Ok(()) } else { Err(Syntax) }
     }
 
     /// A string, whose quote is next.
     #[inline]
     fn string(&mut self) -> Result<Token<'b>, Syntax> {
         let start = self.at;
-        let mut escaped = false;
-        self.at += 1;
-        loop {
-            self.at = plain_end(self.bytes, self.at);
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Token { raw: self.since(start), escaped });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(Syntax),
-            }
-        }
-    }
-
-    /// Passes over an escape. Whether the surrogates match is the business of who wants the text.
-    fn escape(&mut self) -> Result<(), Syntax> {
-        let length = match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6).ok_or(Syntax)?;
-                if !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(Syntax);
-                }
-                6
-            }
-            _ => return Err(Syntax),
-        };
-        self.at += length;
-        Ok(())
+        let (end, escaped) = string(self.bytes, start)?;
+        self.at = end;
+        Ok(Token { raw: self.since(start), escaped })
     }
 }
 
+// The parts of the grammar, each from a position to that after it.
+
+/// Passes over spaces; returns the byte that is next, or 0 at the end, and where it is.
+#[inline]
+fn peek(bytes: &[u8], mut at: usize) -> (u8, usize) {
+    loop {
+        match bytes.get(at) {
+            Some(b' ' | b'\n' | b'\t' | b'\r') => at += 1,
+            Some(&byte) => return (byte, at),
+            None => return (0, at),
+        }
+    }
+}
+
+/// A property's name with its colon, after spaces.
+#[inline]
+fn name(bytes: &[u8], at: usize) -> Result<usize, Syntax> {
+    let (b'"', at) = peek(bytes, at) else { return Err(Syntax) };
+    let (b':', at) = peek(bytes, string(bytes, at)?.0) else { return Err(Syntax) };
+    Ok(at + 1)
+}
+
+/// A string from its quote on; also returns whether it has escapes.
+#[inline]
+fn string(bytes: &[u8], start: usize) -> Result<(usize, bool), Syntax> {
+    let at = plain_end(bytes, start + 1);
+    match bytes.get(at) {
+        Some(b'"') => Ok((at + 1, false)),
+        Some(b'\\') => escaped_string(bytes, at),
+        _ => Err(Syntax),
+    }
+}
+
+/// The rest of a string from its first escape on.
+fn escaped_string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Syntax> {
+    loop {
+        at = match bytes.get(at) {
+            Some(b'"') => return Ok((at + 1, true)),
+            Some(b'\\') => plain_end(bytes, at + escape(&bytes[at + 1..])?),
+            _ => return Err(Syntax),
+        };
+    }
+}
+
+/// The length of an escape, of which what follows the backslash is given. Whether surrogates match
+/// is the business of who wants the text.
+fn escape(bytes: &[u8]) -> Result<usize, Syntax> {
+    match bytes {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Ok(2),
+        [b'u', a, b, c, d, ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => Ok(6),
+        _ => Err(Syntax),
+    }
+}
+
+#[inline]
+fn literal(bytes: &[u8], at: usize, literal: &[u8]) -> Result<usize, Syntax> {
+    let is_there = bytes[at..].starts_with(literal);
+    if is_there { Ok(at + literal.len()) } else { Err(Syntax) }
+}
+
+#[inline]
+fn number(bytes: &[u8], mut at: usize) -> Result<usize, Syntax> {
+    let next_is = |at: usize, any_of: &[u8]| bytes.get(at).is_some_and(|b| any_of.contains(b));
+    at += usize::from(next_is(at, b"-"));
+    at = if next_is(at, b"0") { at + 1 } else { digits(bytes, at)? };
+    if next_is(at, b".") {
+        at = digits(bytes, at + 1)?;
+    }
+    if next_is(at, b"eE") {
+        at += 1;
+        at = digits(bytes, at + usize::from(next_is(at, b"+-")))?;
+    }
+    Ok(at)
+}
+
+#[inline]
+fn digits(bytes: &[u8], start: usize) -> Result<usize, Syntax> {
+    let mut at = start;
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    if at > start { Ok(at) } else { Err(Syntax) }
+}
+
 /// The first byte from `at` on that is a quote, a backslash or a control character, which may not
-/// stand in a string. Eight bytes at a time, by the arithmetic of which "Bit Twiddling Hacks" says
-/// "determine if a word has a byte less than n": borrows can only mark bytes after the first.
+/// stand in a string.
 #[inline]
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*eight);
-        let (quote, backslash) = (word ^ ONES * 0x22, word ^ ONES * 0x5C);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = quote.wrapping_sub(ONES) & !quote;
-        let backslash = backslash.wrapping_sub(ONES) & !backslash;
-        let found = (control | quote | backslash) & HIGH;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        if let Some(special) = first_special(block) {
+            return at + special;
         }
-        at += 8;
+        at += block.len();
     }
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
     let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(special).unwrap_or(rest.len())
+    at + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+/// Where in a block the first such byte is.
+#[inline]
+fn first_special(block: &[u8; 16]) -> Option<usize> {
+    let block = u8x16::new(*block);
+    let is = |byte| block.simd_eq(u8x16::splat(byte));
+    let is_control = block.min(u8x16::splat(0x1F)).simd_eq(block);
+    let found = (is(b'"') | is(b'\\') | is_control).to_bitmask();
+    (found != 0).then(|| found.trailing_zeros() as usize)
 }
 
 #[cfg(test)]
