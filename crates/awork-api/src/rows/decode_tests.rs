@@ -153,3 +153,82 @@ fn a_single_object_is_one_row_and_null_is_none() {
     assert_eq!(page(b"null", Shape::Object, &projection).unwrap().rows(), 0);
     assert!(page(b"{\"name\":", Shape::Object, &projection).is_err());
 }
+
+/// Rows with their properties in any order, some of them missing, null or repeated, are those
+/// that a tree of the document has.
+#[test]
+fn rows_are_those_of_serde_json() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let strings = ["", "a", "näher", "\\\"\\\\\\u00e4\\ud83d\\ude00", "sixteen and more bytes"];
+    let mut value = |depth: usize| -> String {
+        let string = strings[random.usize(0..strings.len())];
+        let number = random.i32(-50..50);
+        match random.usize(0..if depth == 0 { 6 } else { 3 }) {
+            0 => format!("\"{string}\""),
+            1 => "null".to_owned(),
+            2 => format!(" {number} "),
+            3 => format!("{{ \"name\" : \"{string}\",\"\\u006eo\":[{number},{{}}] }}"),
+            4 => format!("{{\"x\":{{\"name\":1}},\"no\":{number},\"name\":null}}"),
+            _ => "{}".to_owned(),
+        }
+    };
+    let mut body = String::from("[");
+    let mut random = fastrand::Rng::with_seed(6);
+    for row in 0..2_000 {
+        let mut properties = Vec::new();
+        let names = ["name", "Name", "n\\u0061me", "other", "names", "eman", "namé"];
+        for _ in 0..random.usize(0..6) {
+            properties.push(format!("\"{}\":{}", names[random.usize(0..names.len())], value(1)));
+        }
+        if random.bool() {
+            let project = match value(0) {
+                object if object.starts_with('{') => object,
+                _ => "null".to_owned(),
+            };
+            let at = random.usize(0..=properties.len());
+            properties.insert(at, format!("\"project\":{project}"));
+        }
+        body += if row == 0 { "" } else { ", " };
+        body += &format!("{{{}}}", properties.join(","));
+    }
+    body += "]";
+    let rows = decode(
+        &body,
+        &[
+            target("name", "name", Kind::Text),
+            target("project_name", "project/name", Kind::Text),
+            target("no", "project/no", Kind::Json),
+            target("again", "project/name", Kind::Presence),
+        ],
+    )
+    .unwrap();
+    let tree: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
+    assert_eq!(rows.len(), tree.len());
+    for (row, tree) in rows.iter().zip(&tree) {
+        let text = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => "Null".to_owned(),
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let project = &tree["project"];
+        let present = format!("Presence({})", u8::from(!project["name"].is_null()));
+        let expected = [text(&tree["name"]), text(&project["name"]), text(&project["no"]), present];
+        assert_eq!(row, &expected, "{tree}");
+    }
+}
+
+#[test]
+fn what_is_no_utf_8_is_malformed_where_it_is_wanted() {
+    let projection = Projection::new(&[target("name", "name", Kind::Text)], false);
+    let decode = |body: &[u8]| page(body, Shape::List, &projection);
+    let bad = decode(b"[{\"name\":\"\xff\"}]");
+    assert!(matches!(bad, Err(DecodeError::Malformed(_))), "{bad:?}");
+    assert_eq!(decode(b"[{\"name\":\"a\",\"other\":\"\xff\"}]").unwrap().text(0, 0), Some("a"));
+}
+
+#[test]
+fn a_syntax_error_says_where_it_is() {
+    let error = decode("[{\"name\":\"A\"", &[target("name", "name", Kind::Text)]).unwrap_err();
+    let DecodeError::Malformed(why) = error else { panic!("{error:?}") };
+    assert!(why.contains("EOF") && why.contains("column 12"), "{why}");
+}
