@@ -55,6 +55,25 @@ fn nothing_is_asked_beyond_the_first_page_until_it_is_wanted() {
 }
 
 #[test]
+fn a_consumer_is_woken_once_where_it_wants_to_be_reminded() {
+    let w = with(Config { latency: Duration::from_secs(5), ..Config::default() });
+    let mut scan = Scan::start(w.client, job("projects")).unwrap();
+    let is_woken = |scan: &mut Scan, within: Duration| {
+        assert!(scan.poll().is_none(), "nothing has come");
+        // SAFETY: the descriptor is the scan's, which lives on.
+        let fd = unsafe { BorrowedFd::borrow_raw(scan.wake_fd()) };
+        let timeout = PollTimeout::try_from(within).unwrap();
+        poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout).unwrap() == 1
+    };
+    assert!(!is_woken(&mut scan, QUIET));
+    for _ in 0..2 {
+        scan.remind();
+        assert!(is_woken(&mut scan, Duration::from_secs(2)));
+        assert!(!is_woken(&mut scan, QUIET));
+    }
+}
+
+#[test]
 fn a_scan_that_is_dropped_asks_no_more() {
     let awork = workspace();
     awork.fault("/timeentries", None, Action::Latency { ms: 300 });

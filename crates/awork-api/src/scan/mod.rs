@@ -24,6 +24,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -43,6 +44,7 @@ pub struct Scan {
     events: mpsc::Receiver<Event>,
     wake: UnixStream,
     demand: Arc<Notify>,
+    reminder: Arc<Notify>,
     progress: Arc<Progress>,
     _task: AbortOnDropHandle<()>,
 }
@@ -101,13 +103,21 @@ impl Scan {
             Error::new(ErrorKind::Internal, format!("could not open a socket pair: {e}"))
         })?;
         let (sender, events) = mpsc::channel(1);
-        let demand = Arc::new(Notify::new());
+        let (demand, reminder) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let progress = Arc::new(Progress::default());
+        let waker = Arc::new(waker);
+        let reminding = remind(reminder.clone(), waker.clone());
         let outlet = Outlet { sender, waker: Some(waker), demand: Some(demand.clone()) };
         let permits = Arc::new(Semaphore::new(client.settings().max_concurrency));
-        let task = reader::run(client, job, outlet, progress.clone(), permits);
-        let task = AbortOnDropHandle::new(runtime()?.spawn(task));
-        Ok(Self { events, wake, demand, progress, _task: task })
+        let reading = reader::run(client, job, outlet, progress.clone(), permits);
+        let task = runtime()?.spawn(async move {
+            tokio::select! {
+                () = reading => {}
+                () = reminding => {}
+            }
+        });
+        let task = AbortOnDropHandle::new(task);
+        Ok(Self { events, wake, demand, reminder, progress, _task: task })
     }
 
     /// The next event, if there is one already. Otherwise wait until [`Scan::wake_fd`] is
@@ -134,6 +144,12 @@ impl Scan {
     /// Says that the rows delivered so far will not be enough.
     pub fn demand(&self) {
         self.demand.notify_one();
+    }
+
+    /// Makes [`Scan::wake_fd`] readable once within about 50 ms, even where nothing comes: for a
+    /// consumer that waits where nothing else wakes it.
+    pub fn remind(&self) {
+        self.reminder.notify_one();
     }
 
     /// What has been read so far.
@@ -172,7 +188,7 @@ impl Progress {
 struct Outlet {
     sender: mpsc::Sender<Event>,
     /// Made readable with each event; none where the consumer waits for the channel itself.
-    waker: Option<UnixStream>,
+    waker: Option<Arc<UnixStream>>,
     /// Tells that more than the first page is wanted; none where all of it is.
     demand: Option<Arc<Notify>>,
 }
@@ -182,8 +198,7 @@ impl Outlet {
     async fn send(&self, event: Event) -> bool {
         let sent = self.sender.send(event).await.is_ok();
         if let Some(waker) = &self.waker {
-            // A full socket means that the consumer has a wake-up waiting already.
-            let _ = { waker }.write(&[0]);
+            wake(waker);
         }
         sent
     }
@@ -194,4 +209,21 @@ impl Outlet {
             demand.notified().await;
         }
     }
+}
+
+/// How long after [`Scan::remind`] the consumer is woken.
+const REMINDER: Duration = Duration::from_millis(50);
+
+/// Wakes the consumer some time after each of its wishes to be reminded.
+async fn remind(wanted: Arc<Notify>, waker: Arc<UnixStream>) {
+    loop {
+        wanted.notified().await;
+        tokio::time::sleep(REMINDER).await;
+        wake(&waker);
+    }
+}
+
+fn wake(mut waker: &UnixStream) {
+    // A full socket means that the consumer has a wake-up waiting already.
+    let _ = waker.write(&[0]);
 }
