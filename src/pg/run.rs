@@ -2,8 +2,10 @@
 //! kept, and goes through their rows.
 
 use std::collections::HashSet;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use awork_api::error::{Error, ErrorKind};
 use awork_api::request::Bindings;
@@ -23,13 +25,16 @@ use crate::error;
 pub(super) struct Run {
     pub(super) source: Rows,
     pub(super) asking: Option<Asking>,
-    pub(super) begun: Begun,
+    /// None until awork's first answer says it.
+    pub(super) begun: Option<Begun>,
     pub(super) batch: Option<(Batch, Arc<Bindings>)>,
     pub(super) row: usize,
     /// Values of the columns that show parameters, for the rows of the batch.
     pub(super) parameters: Vec<Option<pg_sys::Datum>>,
     /// The rows in order, where they are sorted here.
     pub(super) sort: Option<Sort>,
+    /// Rows counted so far, where they are counted here.
+    pub(super) counted: u64,
     /// What was left out of the question when the answer began, since awork refuses it.
     pub(super) left_out: Vec<String>,
     /// Rows that have come from an earlier answer, of which this run reads the rest.
@@ -56,22 +61,42 @@ pub(super) enum Rows {
 }
 
 impl ScanState {
-    /// Waits for what a run begins with.
-    pub(super) fn begun(&mut self) -> Begun {
-        match self.run.as_ref().map(|run| &run.source) {
-            Some(Rows::Known { answer, .. }) => return answer.begun,
-            Some(Rows::Live { .. }) => {}
-            _ => return Begun { ordered: true, skipped: 0, total: Some(0) },
+    /// Gets what a run begins with, and gets ready for what is left to do here.
+    ///
+    /// # Safety
+    /// The node of the scan must be alive.
+    pub(super) unsafe fn begin(&mut self) -> Poll<()> {
+        if self.run.as_ref().is_none_or(|run| run.begun.is_some()) {
+            return Poll::Ready(());
+        }
+        let begun = ready!(self.begun());
+        let asking = self.run.as_ref().and_then(|run| run.asking.as_ref());
+        let asked = asking.is_some_and(|asking| asking.order.required.is_some());
+        let relies_on_order = !self.plan.order.is_empty();
+        // SAFETY: as the caller promises.
+        let sort =
+            (relies_on_order && !(begun.ordered && asked)).then(|| unsafe { self.new_sort() });
+        if let Some(run) = &mut self.run {
+            run.begun = Some(begun);
+            run.skip = run.skip.saturating_sub(begun.skipped);
+            run.sort = sort;
+        }
+        Poll::Ready(())
+    }
+
+    fn begun(&mut self) -> Poll<Begun> {
+        if let Some(Run { source: Rows::Known { answer, .. }, .. }) = &self.run {
+            return Poll::Ready(answer.begun);
         }
         loop {
-            match self.event() {
+            match ready!(self.event()) {
                 Some(Event::Begun(begun)) => {
                     if let Some(run) = &mut self.run
                         && let Rows::Live { scan, .. } = &run.source
                     {
                         run.left_out = scan.progress().refused();
                     }
-                    return begun;
+                    return Poll::Ready(begun);
                 }
                 Some(Event::Notice(message)) => error::warn_incomplete(message),
                 Some(Event::Failed(failure)) => {
@@ -86,21 +111,32 @@ impl ScanState {
         }
     }
 
-    /// The next event of a live scan, once it is there.
-    fn event(&mut self) -> Option<Event> {
-        let Some(Run { source: Rows::Live { scan, .. }, .. }) = &mut self.run else { return None };
+    /// The next event of a live scan, once it is there; none where no scan is live.
+    fn event(&mut self) -> Poll<Option<Event>> {
+        let Some(Run { source: Rows::Live { scan, .. }, .. }) = &mut self.run else {
+            return Poll::Ready(None);
+        };
         loop {
             match scan.poll() {
-                Some(event) => return Some(event),
-                None => until_readable(scan.wake_fd()),
+                Some(event) => return Poll::Ready(Some(event)),
+                None if self.waits => until_readable(scan.wake_fd()),
+                None => return Poll::Pending,
             }
         }
     }
 
+    /// A descriptor that becomes readable when a pending scan may go on, and at the latest when it
+    /// is time to look whether the statement is to end. None where the scan waits for nothing.
+    pub(super) fn wake_fd(&self) -> Option<RawFd> {
+        let Some(Run { source: Rows::Live { scan, .. }, .. }) = &self.run else { return None };
+        scan.remind();
+        Some(scan.wake_fd())
+    }
+
     /// Goes to the next row of the batches; false at the end.
-    pub(super) fn advance(&mut self) -> bool {
+    pub(super) fn advance(&mut self) -> Poll<bool> {
         loop {
-            let Some(run) = &mut self.run else { return false };
+            let Some(run) = &mut self.run else { return Poll::Ready(false) };
             if let Some((batch, _)) = &run.batch {
                 run.row += 1;
                 let early = run.asking.as_ref().is_some_and(|a| a.start == Start::Beginning);
@@ -112,16 +148,16 @@ impl ScanState {
                     scan.demand();
                 }
                 if run.row < batch.rows() {
-                    return true;
+                    return Poll::Ready(true);
                 }
             }
             run.batch = None;
             match &mut run.source {
-                Rows::None => return false,
+                Rows::None => return Poll::Ready(false),
                 Rows::Known { answer, next } => {
                     let Some((batch, bindings)) = answer.batches.get(*next) else {
                         if answer.complete {
-                            return false;
+                            return Poll::Ready(false);
                         }
                         self.resume();
                         continue;
@@ -129,10 +165,10 @@ impl ScanState {
                     *next += 1;
                     let (batch, bindings) = (batch.clone(), bindings.clone());
                     if self.take(batch, bindings) {
-                        return true;
+                        return Poll::Ready(true);
                     }
                 }
-                Rows::Live { .. } => match self.event() {
+                Rows::Live { .. } => match ready!(self.event()) {
                     Some(Event::Rows(mut batch, bindings, last)) => {
                         if let Some(run) = &self.run {
                             batch.drop_rows(|id| run.known.contains(&id));
@@ -143,23 +179,23 @@ impl ScanState {
                             self.keep();
                         }
                         if self.take(batch, bindings) {
-                            return true;
+                            return Poll::Ready(true);
                         }
                         if let Some(Run { source: Rows::Live { scan, .. }, .. }) = &self.run {
                             scan.demand();
                         }
                     }
                     Some(Event::Notice(message)) => error::warn_incomplete(message),
-                    Some(Event::Begun(_)) => {}
+                    Some(Event::Begun(begun)) => self.resumed(begun),
                     Some(Event::Failed(failure)) => {
                         self.stop();
                         error::raise(failure)
                     }
                     Some(Event::End) => {
                         self.keep();
-                        return false;
+                        return Poll::Ready(false);
                     }
-                    None => return false,
+                    None => return Poll::Ready(false),
                 },
             }
         }
@@ -209,7 +245,6 @@ impl ScanState {
             return;
         };
         let known = answer.identities().unwrap_or_default();
-        let was = answer.begun;
         let record = Some(answer.batches.clone());
         let job = self.job(&Asking { start: Start::Beginning, ..asking.clone() });
         let scan = or_raise(Scan::start(self.client.clone(), job));
@@ -217,15 +252,19 @@ impl ScanState {
             run.source = Rows::Live { scan, record };
             run.known = known;
         }
-        let ordered = self.begun().ordered;
-        if let Some(run) = &mut self.run
-            && let (Rows::Live { record, .. }, Some(asking)) = (&mut run.source, &run.asking)
-            && asking.conjuncts.iter().any(|c| run.left_out.contains(&c.signature))
-        {
-            // The beginning may have been narrowed by what is left out of the rest.
-            *record = None;
+    }
+
+    /// Takes note of what the rest of an answer begins with.
+    fn resumed(&mut self, begun: Begun) {
+        let Some(run) = &mut self.run else { return };
+        if let (Rows::Live { scan, record }, Some(asking)) = (&mut run.source, &run.asking) {
+            run.left_out = scan.progress().refused();
+            if asking.conjuncts.iter().any(|c| run.left_out.contains(&c.signature)) {
+                // The beginning may have been narrowed by what is left out of the rest.
+                *record = None;
+            }
         }
-        if ordered != was.ordered {
+        if run.begun.is_some_and(|was| was.ordered != begun.ordered) {
             error::internal("the rest of an answer has another order than its beginning");
         }
     }
@@ -241,11 +280,13 @@ impl ScanState {
             return;
         };
         self.totals.add(&scan);
-        if let (Some(memo), Some(batches), Some(asking)) = (&mut self.memo, record, &run.asking) {
+        if let (Some(memo), Some(batches), Some(asking), Some(begun)) =
+            (&mut self.memo, record, &run.asking, run.begun)
+        {
             // A condition that was refused on the way has narrowed the lists before.
             if scan.progress().refused() == run.left_out {
                 let key = key(asking, |what| run.left_out.iter().any(|known| known == what));
-                memo.keep(key, Answer { begun: run.begun, batches, complete });
+                memo.keep(key, Answer { begun, batches, complete });
             }
         }
     }
@@ -274,7 +315,7 @@ impl ScanState {
             Some(asking) => {
                 asking.bindings.len() == 1
                     && asking.start != Start::Count
-                    && run.begun.skipped == 0
+                    && run.begun.is_some_and(|begun| begun.skipped == 0)
                     && !self.fans_out()
             }
             None => false,

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use awork_api::catalogue::columns::Source;
@@ -36,7 +37,7 @@ use crate::error;
 /// The state of a running scan. Lives in the query's memory context, whose deletion drops it,
 /// also after an error.
 pub(super) struct ScanState {
-    plan: ScanPlan,
+    pub(super) plan: ScanPlan,
     table: String,
     pub(super) resource: &'static Resource,
     fan_out: bool,
@@ -53,6 +54,10 @@ pub(super) struct ScanState {
     pub(super) batch_memory: pg_sys::MemoryContext,
     query_memory: pg_sys::MemoryContext,
     pub(super) run: Option<Run>,
+    /// Whether the next row is waited for where it has not come yet.
+    pub(super) waits: bool,
+    /// Whether the last call gave no row since it has not come yet.
+    pub(super) is_pending: bool,
     /// Whether the scan has run before, with other values or the same.
     runs_again: bool,
     pub(super) memo: Option<Memo>,
@@ -130,13 +135,16 @@ impl ScanState {
             batch_memory: memory_context(query_memory, c"awork_fdw batch"),
             query_memory,
             run: None,
+            waits: true,
+            is_pending: false,
             runs_again: false,
             memo: repeats.then(|| Memo::new(room)),
             totals: Totals::default(),
         }
     }
 
-    /// Puts the next row into `slot`, or leaves it empty at the end.
+    /// Puts the next row into `slot`, or leaves it empty: at the end, and where the row has not
+    /// come yet and is not waited for.
     ///
     /// # Safety
     /// `context` must be the expression context of the scan's node, `slot` its slot, empty.
@@ -146,23 +154,32 @@ impl ScanState {
         slot: *mut pg_sys::TupleTableSlot,
     ) {
         // SAFETY: as the caller promises.
+        self.is_pending = unsafe { self.poll_next(context, slot) }.is_pending();
+    }
+
+    unsafe fn poll_next(
+        &mut self,
+        context: *mut pg_sys::ExprContext,
+        slot: *mut pg_sys::TupleTableSlot,
+    ) -> Poll<()> {
+        // SAFETY: as for `next`.
         unsafe {
             if self.run.is_none() {
-                self.start(context, slot);
+                self.start(context);
             }
+            ready!(self.begin());
             match self.plan.tuple {
                 Tuple::Counts(counts) => self.count(context, slot, counts),
-                Tuple::Relation | Tuple::Columns => self.row(context, slot),
+                Tuple::Relation | Tuple::Columns => {
+                    ready!(self.sort(context, slot));
+                    self.row(context, slot)
+                }
             }
         }
     }
 
     /// Evaluates the expressions and starts reading.
-    unsafe fn start(
-        &mut self,
-        context: *mut pg_sys::ExprContext,
-        slot: *mut pg_sys::TupleTableSlot,
-    ) {
+    unsafe fn start(&mut self, context: *mut pg_sys::ExprContext) {
         // SAFETY: nobody has a reference to the values of an earlier run any more.
         let (asking, slice) = unsafe {
             pg_sys::MemoryContextReset(self.value_memory);
@@ -183,11 +200,12 @@ impl ScanState {
         let mut run = Run {
             source: Rows::None,
             asking: None,
-            begun: Begun { ordered: true, skipped: 0, total: Some(0) },
+            begun: None,
             batch: None,
             row: 0,
             parameters: Vec::new(),
             sort: None,
+            counted: 0,
             left_out: Vec::new(),
             known: HashSet::new(),
             skip: slice.map_or(0, |slice| slice.skip),
@@ -210,22 +228,10 @@ impl ScanState {
                 }
             };
             run.asking = Some(asking);
-            let relies_on_order = !self.plan.order.is_empty();
-            self.run = Some(run);
-            let begun = self.begun();
-            if let Some(run) = &mut self.run {
-                run.begun = begun;
-                run.skip = run.skip.saturating_sub(begun.skipped);
-            }
-            let promised = self.run.as_ref().and_then(|run| run.asking.as_ref());
-            let asked = promised.is_some_and(|asking| asking.order.required.is_some());
-            if relies_on_order && !(begun.ordered && asked) {
-                // SAFETY: as for `next`.
-                unsafe { self.sort(context, slot) };
-            }
         } else {
-            self.run = Some(run);
+            run.begun = Some(Begun { ordered: true, skipped: 0, total: Some(0) });
         }
+        self.run = Some(run);
     }
 
     /// Whether the lists of all parents are read.
@@ -332,21 +338,25 @@ impl ScanState {
     }
 
     /// The next row for the executor, of a table or of a slice.
-    unsafe fn row(&mut self, context: *mut pg_sys::ExprContext, slot: *mut pg_sys::TupleTableSlot) {
+    unsafe fn row(
+        &mut self,
+        context: *mut pg_sys::ExprContext,
+        slot: *mut pg_sys::TupleTableSlot,
+    ) -> Poll<()> {
         loop {
-            let Some(run) = &mut self.run else { return };
+            let Some(run) = &mut self.run else { return Poll::Ready(()) };
             if run.remaining == Some(0) {
-                return;
+                return Poll::Ready(());
             }
             // SAFETY: as for `next`; the sort's rows have passed the conditions.
             unsafe {
                 if let Some(sort) = &mut run.sort {
                     if !sort.next(slot) {
-                        return;
+                        return Poll::Ready(());
                     }
                 } else {
-                    if !self.advance() {
-                        return;
+                    if !ready!(self.advance()) {
+                        return Poll::Ready(());
                     }
                     self.fill(slot);
                     if !self.expressions.passes(context, slot) {
@@ -355,7 +365,7 @@ impl ScanState {
                     }
                 }
             }
-            let Some(run) = &mut self.run else { return };
+            let Some(run) = &mut self.run else { return Poll::Ready(()) };
             if run.skip > 0 {
                 run.skip -= 1;
                 // SAFETY: as for `next`.
@@ -368,7 +378,7 @@ impl ScanState {
                     self.keep_slice();
                 }
             }
-            return;
+            return Poll::Ready(());
         }
     }
 
@@ -378,27 +388,30 @@ impl ScanState {
         context: *mut pg_sys::ExprContext,
         slot: *mut pg_sys::TupleTableSlot,
         counts: usize,
-    ) {
-        let Some(run) = &mut self.run else { return };
+    ) -> Poll<()> {
+        let Some(run) = &mut self.run else { return Poll::Ready(()) };
         if run.remaining == Some(0) {
-            return;
+            return Poll::Ready(());
         }
-        let total = match run.begun.total {
+        let total = match run.begun.and_then(|begun| begun.total) {
             Some(total) => {
                 self.keep();
                 total
             }
             None => {
-                let mut total = 0;
-                while self.advance() {
+                while ready!(self.advance()) {
                     // SAFETY: as for `next`.
-                    unsafe {
+                    let passes = unsafe {
                         self.fill(slot);
-                        total += u64::from(self.expressions.passes(context, slot));
+                        let passes = self.expressions.passes(context, slot);
                         pg_sys::ExecClearTuple(slot);
+                        passes
+                    };
+                    if let Some(run) = &mut self.run {
+                        run.counted += u64::from(passes);
                     }
                 }
-                total
+                self.run.as_ref().map_or(0, |run| run.counted)
             }
         };
         if let Some(run) = &mut self.run {
@@ -417,14 +430,42 @@ impl ScanState {
             }
             pg_sys::ExecStoreVirtualTuple(slot);
         }
+        Poll::Ready(())
     }
 
-    /// Reads everything and sorts it.
+    /// Reads everything and sorts it, where the rows are sorted here.
     unsafe fn sort(
         &mut self,
         context: *mut pg_sys::ExprContext,
         slot: *mut pg_sys::TupleTableSlot,
-    ) {
+    ) -> Poll<()> {
+        if !matches!(&self.run, Some(Run { sort: Some(sort), .. }) if !sort.is_complete) {
+            return Poll::Ready(());
+        }
+        while ready!(self.advance()) {
+            // SAFETY: as for `next`.
+            unsafe {
+                self.fill(slot);
+                if self.expressions.passes(context, slot)
+                    && let Some(Run { sort: Some(sort), .. }) = &mut self.run
+                {
+                    sort.put(slot);
+                }
+                pg_sys::ExecClearTuple(slot);
+            }
+        }
+        if let Some(Run { sort: Some(sort), .. }) = &mut self.run {
+            sort.perform();
+        }
+        self.totals.sorted += 1;
+        Poll::Ready(())
+    }
+
+    /// A sort by the order that the plan relies on.
+    ///
+    /// # Safety
+    /// The node of the scan must be alive.
+    pub(super) unsafe fn new_sort(&self) -> Sort {
         let column = |key: &super::plan::SortKey| {
             let attribute = self.attributes.iter().find(|a| a.number == key.attribute)?;
             Some(Column {
@@ -435,23 +476,11 @@ impl ScanState {
             })
         };
         let columns: Vec<Column> = self.plan.order.iter().filter_map(column).collect();
-        // SAFETY: as for `next`; the descriptor is the slot's.
+        // SAFETY: as the caller promises; the descriptor is that of the node's slot.
         unsafe {
-            let mut sort = PgMemoryContexts::For(self.query_memory)
-                .switch_to(|_| Sort::new(self.descriptor, &columns));
-            while self.advance() {
-                self.fill(slot);
-                if self.expressions.passes(context, slot) {
-                    sort.put(slot);
-                }
-                pg_sys::ExecClearTuple(slot);
-            }
-            sort.perform();
-            if let Some(run) = &mut self.run {
-                run.sort = Some(sort);
-            }
+            PgMemoryContexts::For(self.query_memory)
+                .switch_to(|_| Sort::new(self.descriptor, &columns))
         }
-        self.totals.sorted += 1;
     }
 
     /// Puts the row at hand into the slot, which is to be cleared before the batch goes.

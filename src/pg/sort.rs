@@ -23,6 +23,8 @@ pub(super) struct Sort {
     state: *mut pg_sys::Tuplesortstate,
     /// What the sort puts rows into.
     slot: *mut pg_sys::TupleTableSlot,
+    /// Whether all rows have been put.
+    pub(super) is_complete: bool,
 }
 
 impl Sort {
@@ -56,7 +58,7 @@ impl Sort {
             );
             let slot =
                 pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsMinimalTuple);
-            Self { state, slot }
+            Self { state, slot, is_complete: false }
         }
     }
 
@@ -73,6 +75,7 @@ impl Sort {
     pub(super) fn perform(&mut self) {
         // SAFETY: the state is alive.
         unsafe { pg_sys::tuplesort_performsort(self.state) }
+        self.is_complete = true;
     }
 
     /// Puts the next row into `slot`; false at the end.
