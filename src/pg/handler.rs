@@ -3,7 +3,7 @@
 use pgrx::PgList;
 use pgrx::prelude::*;
 
-use super::{analyze, create_plan, executor, explain, planner, upper};
+use super::{analyze, async_append, create_plan, executor, explain, planner, upper};
 
 /// The callbacks of awork_fdw.
 #[pg_extern(name = "awork_fdw_handler")]
@@ -23,6 +23,12 @@ fn handler() -> PgBox<pg_sys::FdwRoutine> {
     routine.IterateForeignScan = Some(executor::iterate_foreign_scan);
     routine.ReScanForeignScan = Some(executor::rescan_foreign_scan);
     routine.EndForeignScan = Some(executor::end_foreign_scan);
+
+    // scanning several at the same time
+    routine.IsForeignPathAsyncCapable = Some(async_append::is_foreign_path_async_capable);
+    routine.ForeignAsyncRequest = Some(async_append::foreign_async_request);
+    routine.ForeignAsyncConfigureWait = Some(async_append::foreign_async_configure_wait);
+    routine.ForeignAsyncNotify = Some(async_append::foreign_async_notify);
 
     // explaining
     routine.ExplainForeignScan = Some(explain::explain_foreign_scan);

@@ -7,6 +7,7 @@
 //! that outlives a call belongs to a memory context, whose deletion drops it.
 
 mod analyze;
+mod async_append;
 mod clause;
 mod create_plan;
 mod datum;

@@ -1,5 +1,6 @@
-//! Waiting for the threads that speak HTTP. The only place where a backend sleeps: it wakes
-//! for its latch, so that cancelling, terminating and timeouts take effect at once.
+//! Waiting for the threads that speak HTTP. The only place where a backend sleeps, save where
+//! Append waits for several scans (`async_append`): it wakes for its latch, so that cancelling,
+//! terminating and timeouts take effect at once.
 
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};

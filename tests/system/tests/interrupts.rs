@@ -76,6 +76,37 @@ fn cancel_and_timeout_at_every_stage() {
 }
 
 #[test]
+fn cancel_and_timeout_while_several_scans_are_waited_for() {
+    let config = Config { scale: 500, ..Config::default() };
+    let Some(mut w) = Workspace::imported("interrupted_append", config) else { return };
+    w.client
+        .batch_execute("ALTER SERVER interrupted_append OPTIONS (SET max_retries '3')")
+        .unwrap();
+    w.client.query("SELECT id FROM companies", &[]).unwrap();
+    let all =
+        "SELECT id FROM projects UNION ALL SELECT id FROM users UNION ALL SELECT id FROM tasks";
+    let plan = w.client.query(&format!("EXPLAIN {all}"), &[]).unwrap();
+    assert!(plan.iter().any(|line| line.get::<_, &str>(0).contains("Async Foreign Scan")));
+    for (stage, action) in stages() {
+        let path = String::new();
+        w.sandbox.add_fault(Fault { path, query: None, nth: None, first: None, action });
+        let took = cancelled(&mut w, all);
+        assert!(took < LIMIT, "{stage}: cancelled after {took:?}");
+        assert_nothing_runs(&w, stage);
+
+        w.client.batch_execute("SET statement_timeout = '300ms'").unwrap();
+        let started = Instant::now();
+        let failure = w.failure(all);
+        let took = started.elapsed();
+        assert_eq!(failure.code, "57014", "{stage}");
+        assert!(took < Duration::from_millis(300) + LIMIT, "{stage}: timed out after {took:?}");
+        w.client.batch_execute("RESET statement_timeout").unwrap();
+        assert_nothing_runs(&w, stage);
+        w.sandbox.clear_faults();
+    }
+}
+
+#[test]
 fn the_check_can_be_cancelled() {
     let config = Config { scale: 100, ..Config::default() };
     let Some(mut w) = Workspace::empty("interrupted_check", config) else { return };
