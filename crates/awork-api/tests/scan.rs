@@ -10,8 +10,8 @@ use awork_api::catalogue::columns::Source;
 use awork_api::error::ErrorKind;
 use awork_api::filter::{ColumnType, Comparison, Conjunct, Field, Leaf, Operand, Value};
 use awork_api::rows::{Kind, Projection, Target};
-use awork_api::scan::Begun;
 use awork_api::scan::job::{Job, Order, Start};
+use awork_api::scan::{Begun, Scan};
 use awork_sandbox::{Action, Config, Fault, Feature, LogEntry, Refused};
 
 use common::*;
@@ -60,10 +60,7 @@ fn a_consumer_is_woken_once_where_it_wants_to_be_reminded() {
     let mut scan = Scan::start(w.client, job("projects")).unwrap();
     let is_woken = |scan: &mut Scan, within: Duration| {
         assert!(scan.poll().is_none(), "nothing has come");
-        // SAFETY: the descriptor is the scan's, which lives on.
-        let fd = unsafe { BorrowedFd::borrow_raw(scan.wake_fd()) };
-        let timeout = PollTimeout::try_from(within).unwrap();
-        poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout).unwrap() == 1
+        is_readable(scan, within)
     };
     assert!(!is_woken(&mut scan, QUIET));
     for _ in 0..2 {

@@ -147,11 +147,8 @@ impl Delivered {
         while Instant::now() < deadline && self.ended.is_none() {
             match scan.poll() {
                 None => {
-                    // SAFETY: the scan outlives the call.
-                    let fd = unsafe { BorrowedFd::borrow_raw(scan.wake_fd()) };
                     let wait = if demand { Duration::from_secs(20) } else { QUIET };
-                    let timeout = PollTimeout::try_from(wait).unwrap();
-                    if poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout).unwrap() == 0 {
+                    if !is_readable(scan, wait) {
                         assert!(!demand, "the scan stopped");
                         return;
                     }
@@ -253,4 +250,12 @@ pub(crate) fn concurrency(log: &[LogEntry]) -> usize {
         log.iter().filter(running).count()
     };
     log.iter().map(|entry| at(entry.started)).max().unwrap_or_default()
+}
+
+/// Waits for a scan to have something, or for so long.
+pub(crate) fn is_readable(scan: &Scan, within: Duration) -> bool {
+    // SAFETY: the descriptor is the scan's, which outlives the call.
+    let fd = unsafe { BorrowedFd::borrow_raw(scan.wake_fd()) };
+    let timeout = PollTimeout::try_from(within).unwrap();
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout).unwrap() > 0
 }
