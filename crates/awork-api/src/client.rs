@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
+use crate::buffers::BUFFERS;
 use crate::error::{Error, ErrorKind, excerpt};
 use crate::pages::PageInfo;
 use crate::request::shown;
@@ -221,7 +222,11 @@ impl Client {
         // Growing step by step would hold, for a moment, nearly twice of what is needed. Compressed
         // answers do not say how large they are.
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-        let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
+        let no_memory = |error: std::io::Error| {
+            let message = format!("could not get memory for an answer: {error}");
+            Failure::last(Error::new(ErrorKind::Internal, message))
+        };
+        let mut body = BUFFERS.buffer(announced.unwrap_or(0).min(limit)).map_err(no_memory)?;
         while let Some(chunk) =
             response.chunk().await.map_err(|e| self.transport(&e, Some(status)))?
         {
@@ -234,10 +239,10 @@ impl Client {
                     .hint("Set the option \"page_size\" to a smaller number of rows."),
                 ));
             }
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(&chunk).map_err(no_memory)?;
         }
         self.count(|c| &c.bytes, body.len() as u64);
-        Ok(body.freeze())
+        Ok(Bytes::from_owner(body))
     }
 
     /// A failure below HTTP. The cause is named without the address, which DETAIL has.

@@ -2,6 +2,7 @@
 //! the bytes of an answer become rows. Nothing here knows PostgreSQL.
 #![forbid(unsafe_code)]
 
+mod buffers;
 pub mod catalogue;
 pub mod client;
 pub mod error;
