@@ -1,8 +1,10 @@
 //! An answer before it is sent: status, headers, body. Also what the faults do to it.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::fault::Action;
+use crate::prepared::Page;
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -10,10 +12,12 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) content_type: String,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
+    /// Whether the body is compressed already.
+    pub(crate) packed: bool,
     pub(crate) rows: Option<usize>,
     /// Why a filter or order was refused.
-    pub(crate) refusal: Option<String>,
+    pub(crate) refusal: Option<Box<str>>,
 }
 
 impl Answer {
@@ -22,17 +26,20 @@ impl Answer {
             status,
             headers: Vec::new(),
             content_type: "application/json; charset=utf-8".into(),
-            body,
+            body: body.into(),
+            packed: false,
             rows: None,
             refusal: None,
         }
     }
 
     /// A rendered array.
-    pub(crate) fn rows(body: Vec<u8>, rows: usize) -> Answer {
-        let mut answer = Answer { rows: Some(rows), ..Answer::json(200, body) };
+    pub(crate) fn rows(page: Page, rows: usize) -> Answer {
+        let mut answer = Answer::json(200, Vec::new());
+        answer.rows = Some(rows);
         // The service's tags lack the quotes that they should have.
-        answer.headers.push(("etag", format!("W/{:x}==", answer.body.len())));
+        answer.headers.push(("etag", format!("W/{:x}==", page.plain_length)));
+        (answer.body, answer.packed) = (page.body, page.packed);
         answer
     }
 
@@ -64,7 +71,7 @@ impl Answer {
     }
 
     /// A filter or order that the service does not take; it does not say why.
-    pub(crate) fn refused(why: impl Into<String>) -> Answer {
+    pub(crate) fn refused(why: impl Into<Box<str>>) -> Answer {
         let description = "Something is wrong with the given expression.";
         let answer = Answer::error(400, "invalid-filter-or-order", description);
         Answer { refusal: Some(why.into()), ..answer }
@@ -76,7 +83,7 @@ impl Answer {
         let message = format!("{name} is required.");
         if let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) {
             body["validationErrors"] = json!([{"property": name, "message": message}]);
-            answer.body = body.to_string().into_bytes();
+            answer.body = body.to_string().into();
         }
         answer
     }

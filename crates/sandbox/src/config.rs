@@ -43,6 +43,9 @@ pub struct Config {
     pub filter_undeclared: bool,
     /// Whether answers are compressed for clients that ask for it.
     pub gzip: bool,
+    /// How many bytes of rendered pages are kept for when they are asked for again; 0 keeps none.
+    /// It changes no answer, only what an answer costs.
+    pub prepared_bytes: u64,
     /// Whether bodies come in chunks of unknown number rather than with a length.
     pub chunked: bool,
 }
@@ -141,6 +144,7 @@ impl Default for Config {
             large_pages: LargePages::Clamp,
             filter_undeclared: false,
             gzip: true,
+            prepared_bytes: 384 << 20,
             chunked: false,
         }
     }

@@ -15,6 +15,7 @@ use crate::data::world::World;
 use crate::fault::Action;
 use crate::filter::{Habits, Refused};
 use crate::list::{row, stored};
+use crate::prepared::Prepared;
 use crate::request::Query;
 use crate::routes::{Route, Routes};
 use crate::source::{self, Asked, Found, Kind, Listing};
@@ -26,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) world: RwLock<World>,
     pub(crate) routes: Routes,
     pub(crate) lists: Mutex<Vec<(String, Arc<Listing>)>>,
+    /// Pages of the lists as they are sent.
+    pub(crate) prepared: Prepared,
     /// Starts as the configuration says and may change.
     refused: RwLock<Refused>,
 }
@@ -39,6 +42,8 @@ pub(crate) struct Request<'a> {
     pub(crate) query: &'a Query,
     pub(crate) identity: &'a Identity,
     pub(crate) faults: &'a [Action],
+    /// Whether the client takes compressed answers, and gets them.
+    pub(crate) gzip: bool,
     /// Whether the header is there that some internal paths require.
     pub(crate) internal: bool,
 }
@@ -49,15 +54,17 @@ impl Engine {
         let world = RwLock::new(World::invent(config.seed, now, config.scale));
         let routes = Routes::of(Catalogue::bundled());
         let refused = RwLock::new(config.refused.clone());
-        Ok(Engine { config, world, routes, lists: Mutex::default(), refused })
+        let prepared = Prepared::new(config.prepared_bytes);
+        Ok(Engine { config, world, routes, lists: Mutex::default(), prepared, refused })
     }
 
     pub(crate) fn world(&self) -> RwLockReadGuard<'_, World> {
         self.world.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets all lists, since the data has changed.
+    /// Forgets all lists and their pages, since the data has changed.
     pub(crate) fn forget(&self) {
+        self.prepared.clear();
         self.lists.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

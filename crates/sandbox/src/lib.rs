@@ -19,6 +19,7 @@ mod limits;
 mod list;
 mod log;
 mod parents;
+mod prepared;
 mod request;
 mod routes;
 mod server;

@@ -2,6 +2,7 @@
 //! the page out and renders it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use crate::data::world::World;
 use crate::engine::{Engine, Request};
 use crate::fault::Action;
 use crate::filter::{self, Node, Order};
+use crate::prepared::Page;
 use crate::routes::Route;
 use crate::source::{self, Asked, Found, Kind, Listing};
 
@@ -63,11 +65,11 @@ impl Engine {
                 if let Err(refusal) = self.arrange(world, asked, filter, order, &mut listing) {
                     return Answer::refused(refusal.0);
                 }
-                self.remember(key, listing)
+                self.remember(key.clone(), listing)
             }
         };
         let Some(page) = page else {
-            return self.render(world, request, &listing, &listing.places);
+            return self.cut(world, request, &key, &listing, 0..listing.places.len());
         };
         let rows = &listing.places;
         let from = (page.served - 1).saturating_mul(page.size).min(rows.len());
@@ -77,7 +79,7 @@ impl Engine {
             _ => 0,
         });
         let to = to.saturating_sub(dropped.sum()).max(from);
-        let mut answer = self.render(world, request, &listing, &rows[from..to]);
+        let mut answer = self.cut(world, request, &key, &listing, from..to);
         let mut total = Some(rows.len() as i64);
         for fault in request.faults {
             if let Action::Totals { total: instead } = fault {
@@ -95,7 +97,7 @@ impl Engine {
         answer
     }
 
-    fn page(&self, request: Request<'_>, paged: bool) -> Result<Option<Page>, Answer> {
+    fn page(&self, request: Request<'_>, paged: bool) -> Result<Option<Asking>, Answer> {
         if !paged {
             return Ok(None);
         }
@@ -122,7 +124,7 @@ impl Engine {
                 _ => {}
             }
         }
-        Ok(Some(Page { asked, served, size }))
+        Ok(Some(Asking { asked, served, size }))
     }
 
     fn remembered(&self, key: &str) -> Option<Arc<Listing>> {
@@ -190,13 +192,16 @@ impl Engine {
         Ok(())
     }
 
-    fn render(
+    /// The answer with some rows of a list; `key` tells it from other lists.
+    fn cut(
         &self,
         world: &World,
         request: Request<'_>,
+        key: &str,
         listing: &Listing,
-        places: &[u32],
+        rows: Range<usize>,
     ) -> Answer {
+        let places = &listing.places[rows.clone()];
         let changes = |fault: &Action| {
             matches!(fault, Action::SetProperties { .. } | Action::WithoutProperties { .. })
         };
@@ -206,22 +211,27 @@ impl Engine {
                 answer::tamper(&mut row, i, request.faults);
                 Some(row)
             });
-            return Answer::rows(
-                Value::Array(rows.collect()).to_string().into_bytes(),
-                places.len(),
-            );
+            let body = Value::Array(rows.collect()).to_string().into_bytes();
+            return Answer::rows(Page::plain(body), places.len());
         }
-        let mut out = Vec::with_capacity(places.len() * 1900 + 2);
-        out.push(b'[');
-        for (i, place) in places.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            write(world, &listing.kind, *place, &mut out);
-        }
-        out.push(b']');
-        Answer::rows(out, places.len())
+        // The world is locked, so that no page of before a change is kept after it.
+        let render = || render(world, &listing.kind, places);
+        Answer::rows(self.prepared.page(key, rows, request.gzip, render), places.len())
     }
+}
+
+/// Rows as a JSON array.
+fn render(world: &World, kind: &Kind, places: &[u32]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(places.len() * 1900 + 2);
+    out.push(b'[');
+    for (i, place) in places.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(world, kind, *place, &mut out);
+    }
+    out.push(b']');
+    out
 }
 
 /// What a list takes of the memory for lists, in places.
@@ -234,7 +244,7 @@ fn weight(listing: &Listing) -> usize {
 }
 
 /// Which page is meant.
-struct Page {
+struct Asking {
     asked: usize,
     served: usize,
     size: usize,

@@ -80,6 +80,9 @@ struct Arguments {
     /// Never compresses.
     #[arg(long)]
     no_gzip: bool,
+    /// MiB of rendered pages that are kept for when they are asked for again.
+    #[arg(long, default_value_t = 384)]
+    prepared_mib: u64,
     /// Sends bodies in chunks without a length.
     #[arg(long)]
     chunked: bool,
@@ -118,6 +121,7 @@ impl Arguments {
             },
             filter_undeclared: self.filter_undeclared,
             gzip: !self.no_gzip,
+            prepared_bytes: self.prepared_mib << 20,
             chunked: self.chunked,
         }
     }

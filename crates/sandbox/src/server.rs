@@ -2,14 +2,11 @@
 //! sends the answer and keeps the log.
 
 use std::convert::Infallible;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::server::conn::http1;
@@ -27,10 +24,8 @@ use crate::engine::{self, Engine};
 use crate::fault::{Action, Faults};
 use crate::limits::Limits;
 use crate::log::{Log, LogEntry, Open};
+use crate::prepared;
 use crate::request::Query;
-
-/// Bodies below this are sent as they are.
-const WORTH_COMPRESSING: usize = 512;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -102,6 +97,11 @@ async fn handle(
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
+    // A fault that brings a body of its own brings it as it is.
+    let own_body = faults.iter().any(|fault| matches!(fault, Action::HugeBody { .. }));
+    let gzip = shared.engine.config.gzip
+        && !own_body
+        && text(header::ACCEPT_ENCODING).is_some_and(|accepts| accepts.contains("gzip"));
     let internal = request.headers().contains_key("aw-internal-request");
     let reads = request.method() == hyper::Method::GET;
     let allowance = shared.limits.ask();
@@ -112,12 +112,10 @@ async fn handle(
             Answer::error(429, "too-many-requests", "The rate limit is exceeded.")
         }
         None => tokio::task::block_in_place(|| {
-            answer(shared, &path, &query, identity, &faults, internal, reads)
+            answer(shared, &path, &query, identity, &faults, (gzip, internal), reads)
         }),
     };
     answer.headers.extend(allowance.headers);
-    let gzip = shared.engine.config.gzip
-        && text(header::ACCEPT_ENCODING).is_some_and(|accepts| accepts.contains("gzip"));
     Ok(respond(shared, answer, &faults, gzip, open))
 }
 
@@ -135,7 +133,7 @@ fn answer(
     query: &Query,
     identity: Option<&Identity>,
     faults: &[Action],
-    internal: bool,
+    (gzip, internal): (bool, bool),
     reads: bool,
 ) -> Answer {
     let below = [(1, "/api/v1"), (2, "/api/v2")];
@@ -150,7 +148,7 @@ fn answer(
     if !reads {
         return Answer::error(400, "invalid-operation", "The sandbox only reads.");
     }
-    let request = engine::Request { version, path, query, identity, faults, internal };
+    let request = engine::Request { version, path, query, identity, faults, gzip, internal };
     shared.engine.answer(request)
 }
 
@@ -163,15 +161,14 @@ fn respond(
     open: Open,
 ) -> Response<Flow> {
     let mut response = Response::builder().status(answer.status);
-    // A fault that brings a body of its own brings it as it is.
-    let own_body = faults.iter().any(|fault| matches!(fault, Action::HugeBody { .. }));
-    if gzip && !own_body && answer.body.len() >= WORTH_COMPRESSING {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        let packed = encoder.write_all(&answer.body).and_then(|()| encoder.finish());
-        if let Ok(packed) = packed {
-            answer.body = packed;
-            response = response.header(header::CONTENT_ENCODING, "gzip");
-        }
+    if gzip
+        && !answer.packed
+        && let Some(packed) = prepared::pack(&answer.body)
+    {
+        (answer.body, answer.packed) = (packed, true);
+    }
+    if answer.packed {
+        response = response.header(header::CONTENT_ENCODING, "gzip");
     }
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
@@ -183,9 +180,9 @@ fn respond(
     open.note(|entry| {
         entry.status = Some(answer.status);
         entry.rows = answer.rows;
-        entry.refusal = answer.refusal;
+        entry.refusal = answer.refusal.map(String::from);
     });
-    let body = Bytes::from(answer.body);
+    let body = answer.body;
     let size = body.len();
     let mut length = (!shared.engine.config.chunked || answer.status == 204).then_some(size as u64);
     let mut steps = if body.is_empty() { Vec::new() } else { vec![Step::Data(body.clone())] };

@@ -6,25 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use awork_api::catalogue::{Catalogue, Location, Resource, Type};
 use awork_sandbox::{Config, Sandbox};
-use common::{get, small, start};
+use common::{get, path, small, start};
 use serde_json::Value;
 
 const SYSTEM: &str = "01010001-0000-0000-0000-111111111111";
-
-/// The path of a resource with these values in its holes.
-fn path(resource: &Resource, values: &[(String, String)]) -> String {
-    let mut path = format!("/api/v{}{}", resource.version, resource.path);
-    let mut query = Vec::new();
-    for (name, value) in values {
-        let hole = format!("{{{name}}}");
-        if path.contains(&hole) {
-            path = path.replace(&hole, value);
-        } else {
-            query.push(format!("{name}={value}"));
-        }
-    }
-    format!("{path}?pageSize=200&{}", query.join("&"))
-}
 
 /// The rows of every resource.
 fn everything(sandbox: &Sandbox) -> Vec<(&'static Resource, Vec<Value>)> {

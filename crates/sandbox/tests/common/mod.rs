@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use awork_api::catalogue::Resource;
 use awork_sandbox::{Config, Sandbox};
 use serde_json::Value;
 
@@ -49,6 +50,21 @@ pub(crate) fn start(config: Config) -> Sandbox {
 
 pub(crate) fn small() -> Sandbox {
     start(Config { scale: 600, ..Config::default() })
+}
+
+/// The path of a resource with these values in its holes.
+pub(crate) fn path(resource: &Resource, values: &[(String, String)]) -> String {
+    let mut path = format!("/api/v{}{}", resource.version, resource.path);
+    let mut query = Vec::new();
+    for (name, value) in values {
+        let hole = format!("{{{name}}}");
+        if path.contains(&hole) {
+            path = path.replace(&hole, value);
+        } else {
+            query.push(format!("{name}={value}"));
+        }
+    }
+    format!("{path}?pageSize=200&{}", query.join("&"))
 }
 
 /// `path` as it goes on the wire.
