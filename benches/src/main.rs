@@ -1,17 +1,24 @@
-//! Measures a full scan of time entries through PostgreSQL, beside a plain loop that fetches
-//! the same pages and decodes the same 13 columns. scripts/bench sets the stage.
+//! Measures the wrapper through PostgreSQL beside the least that any program has to do for the
+//! same answers. scripts/bench sets the stage.
 #![forbid(unsafe_code)]
 
-mod plain_loop;
+mod cluster;
+mod plain;
 mod process;
-mod scan;
+mod report;
+mod sandbox;
+mod workloads;
 
 use std::error::Error;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use process::Cost;
+use cluster::Cluster;
+use plain::Task;
+use report::Report;
+use workloads::{Stage, Workload};
 
 #[derive(Parser)]
 struct Arguments {
@@ -21,80 +28,92 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Both, one after the other, several times; prints a table.
-    Compare {
+    /// The workloads, each with both contenders in turns; prints a table.
+    Run(Run),
+    /// One task of the plain program in this process; prints its cost as JSON.
+    Plain {
         /// Base of version 1 of the API.
         #[arg(long)]
         url: String,
-        /// Folder of PostgreSQL's socket.
-        #[arg(long)]
-        host: String,
-        /// Pages in flight, of both.
-        #[arg(long, default_value_t = 4)]
-        concurrency: usize,
-        /// How often each is measured; the median counts.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-    },
-    /// The plain loop once; prints its cost.
-    Loop {
-        #[arg(long)]
-        url: String,
+        /// Requests in flight.
         #[arg(long)]
         concurrency: usize,
+        /// What is done, as JSON.
+        #[arg(long, value_parser = |text: &str| serde_json::from_str::<Task>(text))]
+        task: Task,
     },
 }
 
-/// The key of the sandbox.
-const KEY: &str = "awork-sandbox-key";
+#[derive(clap::Args)]
+struct Run {
+    /// The sandbox's program.
+    #[arg(long)]
+    sandbox: PathBuf,
+    /// Folder of the socket of a cluster with the wrapper.
+    #[arg(long)]
+    host: PathBuf,
+    /// The same of one that preloads the library.
+    #[arg(long)]
+    preloaded_host: Option<PathBuf>,
+    /// Time entries of the usual sandbox; the small one has a tenth, the large one ten times.
+    #[arg(long, default_value_t = 100_000)]
+    scale: usize,
+    /// Milliseconds that the sandbox waits.
+    #[arg(long, default_value_t = 50)]
+    latency_ms: u64,
+    /// Pages in flight, of both contenders.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=32))]
+    concurrency: u8,
+    /// How often each scan is measured; the median counts.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..))]
+    runs: u8,
+    /// Leaves the large sandbox out.
+    #[arg(long)]
+    quick: bool,
+    /// Reads the large sandbox under the rate limit as well.
+    #[arg(long)]
+    full: bool,
+    /// Only this workload; may be repeated.
+    #[arg(long)]
+    only: Vec<Workload>,
+    /// Fails where a goal is missed.
+    #[arg(long)]
+    check: bool,
+}
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     match Arguments::parse().command {
-        What::Loop { url, concurrency } => {
-            println!("{}", serde_json::to_string(&plain_loop::run(&url, concurrency)?)?);
+        What::Plain { url, concurrency, task } => {
+            println!("{}", serde_json::to_string(&plain::run(&task, &url, concurrency)?)?);
+            Ok(ExitCode::SUCCESS)
         }
-        What::Compare { url, host, concurrency, runs } => {
-            let mut loops = Vec::new();
-            let mut scans = Vec::new();
-            for _ in 0..runs {
-                // A process of its own, so that its memory is its own too.
-                let output = Command::new(std::env::current_exe()?)
-                    .args(["loop", "--url", &url, "--concurrency", &concurrency.to_string()])
-                    .output()?;
-                if !output.status.success() {
-                    return Err(String::from_utf8_lossy(&output.stderr).into());
-                }
-                loops.push(serde_json::from_slice::<Cost>(&output.stdout)?);
-                scans.push(scan::run(&host, &url, concurrency)?);
-            }
-            let (plain, scan) = (Cost::median(loops), Cost::median(scans));
-            println!(
-                "{:<22} {:>10} {:>8} {:>10} {:>16} {:>10}",
-                "full scan, 13 columns", "rows", "wall s", "rows/s", "CPU s/100k rows", "peak MB"
-            );
-            for (name, cost) in [("plain Rust loop", &plain), ("awork_fdw", &scan)] {
-                println!(
-                    "{name:<22} {:>10} {:>8.2} {:>10.0} {:>16.3} {:>10.1}",
-                    cost.rows,
-                    cost.wall,
-                    cost.rows as f64 / cost.wall,
-                    cost.cpu * 100_000.0 / cost.rows as f64,
-                    cost.peak_kb as f64 / 1024.0
-                );
-            }
-            println!(
-                "{:<22} {:>10} {:>8.2} {:>10} {:>16.2} {:>10.2}",
-                "ratio",
-                "",
-                scan.wall / plain.wall,
-                "",
-                scan.cpu / plain.cpu,
-                scan.peak_kb as f64 / plain.peak_kb as f64
-            );
-            if plain.checksum != scan.checksum || plain.rows != scan.rows {
-                return Err(format!("the answers differ: {plain:?} and {scan:?}").into());
-            }
-        }
+        What::Run(run) => run.all(),
     }
-    Ok(())
+}
+
+impl Run {
+    fn all(self) -> Result<ExitCode, Box<dyn Error>> {
+        let preloaded = self.preloaded_host.as_deref().map(Cluster::new).transpose()?;
+        let stage = Stage {
+            sandbox: self.sandbox,
+            cluster: Cluster::new(&self.host)?,
+            preloaded,
+            scale: self.scale,
+            latency_ms: self.latency_ms,
+            concurrency: self.concurrency.into(),
+            runs: self.runs.into(),
+            quick: self.quick,
+            full: self.full,
+        };
+        let mut report = Report::default();
+        for workload in Workload::value_variants() {
+            if self.only.is_empty() || self.only.contains(workload) {
+                workload.measure(&stage, &mut report);
+            }
+        }
+        println!("{report}");
+        let misses = report.misses();
+        println!("goals missed or not measured: {misses}");
+        Ok(if self.check && misses > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
 }
