@@ -7,6 +7,7 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 static REQUEST_COST: GucSetting<f64> = GucSetting::<f64>::new(100.0);
 static ROW_COST: GucSetting<f64> = GucSetting::<f64>::new(0.01);
 static CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
+static ENABLE_LOOKUP_JOIN: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// Defines the settings. Called when the library is loaded.
 pub(crate) fn define() {
@@ -36,6 +37,14 @@ pub(crate) fn define() {
         c"Sets the planner's estimate of the cost of fetching and decoding a row from awork.",
         c"In the unit of seq_page_cost, beside cpu_tuple_cost.",
         &ROW_COST,
+    );
+    GucRegistry::define_bool_guc(
+        c"awork_fdw.enable_lookup_join",
+        c"Enables the planner's use of joins that look up many rows side by side.",
+        c"Without them, a nested loop looks up one row after the other.",
+        &ENABLE_LOOKUP_JOIN,
+        GucContext::Userset,
+        GucFlags::default(),
     );
     #[cfg(not(feature = "pg14"))]
     crate::pg::reserve_setting_prefix(c"awork_fdw");
@@ -67,4 +76,9 @@ pub(crate) fn request_cost() -> f64 {
 /// Cost of fetching and decoding a row.
 pub(crate) fn row_cost() -> f64 {
     ROW_COST.get()
+}
+
+/// Whether joins may run their lookups side by side.
+pub(crate) fn enable_lookup_join() -> bool {
+    ENABLE_LOOKUP_JOIN.get()
 }

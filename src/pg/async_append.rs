@@ -10,12 +10,10 @@ use super::scan_state::ScanState;
 pub(super) unsafe extern "C-unwind" fn is_foreign_path_async_capable(
     path: *mut pg_sys::ForeignPath,
 ) -> bool {
-    use pg_sys::RelOptKind::{RELOPT_JOINREL, RELOPT_OTHER_JOINREL};
-
-    // Only what `ScanState` runs gives its rows without waiting: a table, a count, a slice.
-    // SAFETY: the path is one of this wrapper's, whose relation is the planner's.
-    let kind = unsafe { (*(*path).path.parent).reloptkind };
-    !matches!(kind, RELOPT_JOINREL | RELOPT_OTHER_JOINREL)
+    // Only what `ScanState` runs gives its rows without waiting: a table, a count, a slice; not a
+    // join by lookups, which has the plan of its outer side.
+    // SAFETY: the path is one of this wrapper's.
+    unsafe { (*path).fdw_outerpath.is_null() }
 }
 
 /// `ForeignAsyncRequest` (fdwhandler.sgml).

@@ -4,6 +4,7 @@ use pgrx::PgList;
 use pgrx::prelude::*;
 
 use super::clause::Expression;
+use super::join_plan;
 use super::order;
 use super::plan::{ScanPlan, Tuple, ValueExpression};
 use super::planner::restrictions;
@@ -24,6 +25,9 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_plan(
     // SAFETY: `fdw_private` was set by `get_foreign_rel_size` for the relation; lists and nodes
     // are the planner's and live as long as the plan.
     unsafe {
+        if (*baserel).reloptkind == pg_sys::RelOptKind::RELOPT_JOINREL {
+            return join_plan::join_plan(root, baserel, path, target_list, outer_plan);
+        }
         if (*baserel).relid == 0 {
             return upper_plan(root, path, target_list, outer_plan);
         }
@@ -168,7 +172,7 @@ unsafe fn variable(
 }
 
 /// The part of a plan that follows from the restrictions.
-fn plan(relation: &Relation, question: &Question, tuple: Tuple) -> ScanPlan {
+pub(super) fn plan(relation: &Relation, question: &Question, tuple: Tuple) -> ScanPlan {
     let value = |e: &Expression| ValueExpression {
         to: e.to.map(|to| to.to_u32()),
         shift: e.shift,
@@ -189,23 +193,24 @@ fn plan(relation: &Relation, question: &Question, tuple: Tuple) -> ScanPlan {
         exact: question.exact,
         local: question.local.clone(),
         most_filters: relation.most_filters(),
+        join: None,
     }
 }
 
 /// The expressions of a plan, in the order that `plan` describes.
-struct Expressions(PgList<pg_sys::Expr>);
+pub(super) struct Expressions(PgList<pg_sys::Expr>);
 
 impl Expressions {
-    fn push(&mut self, node: *mut pg_sys::Expr) {
+    pub(super) fn push(&mut self, node: *mut pg_sys::Expr) {
         self.0.push(node);
     }
 
-    fn into_pg(self) -> *mut pg_sys::List {
+    pub(super) fn into_pg(self) -> *mut pg_sys::List {
         self.0.into_pg()
     }
 }
 
-fn keys_and_values(question: &Question) -> Expressions {
+pub(super) fn keys_and_values(question: &Question) -> Expressions {
     let mut list = PgList::<pg_sys::Expr>::new();
     for (_, value) in &question.keys {
         list.push(*value);

@@ -3,6 +3,7 @@
 use pgrx::PgMemoryContexts;
 use pgrx::prelude::*;
 
+use super::lookup_join::{self, JoinState};
 use super::scan_state::ScanState;
 
 /// `BeginForeignScan` (fdwhandler.sgml).
@@ -17,10 +18,11 @@ pub(super) unsafe extern "C-unwind" fn begin_foreign_scan(
     // SAFETY: the executor's structures are valid until the end of the query.
     unsafe {
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
-        let state = ScanState::new(node, plan, flags);
-        let query_memory = (*(*node).ss.ps.state).es_query_cxt;
-        (*node).fdw_state =
-            PgMemoryContexts::For(query_memory).leak_and_drop_on_delete(state).cast();
+        let mut query_memory = PgMemoryContexts::For((*(*node).ss.ps.state).es_query_cxt);
+        (*node).fdw_state = match lookup_join::is_one(node) {
+            true => query_memory.leak_and_drop_on_delete(JoinState::new(node, plan, flags)).cast(),
+            false => query_memory.leak_and_drop_on_delete(ScanState::new(node, plan, flags)).cast(),
+        };
     }
 }
 
@@ -34,8 +36,11 @@ pub(super) unsafe extern "C-unwind" fn iterate_foreign_scan(
     unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
         pg_sys::ExecClearTuple(slot);
-        let state = &mut *(*node).fdw_state.cast::<ScanState>();
-        state.next((*node).ss.ps.ps_ExprContext, slot);
+        let context = (*node).ss.ps.ps_ExprContext;
+        match lookup_join::is_one(node) {
+            true => (*(*node).fdw_state.cast::<JoinState>()).next(context, slot),
+            false => (*(*node).fdw_state.cast::<ScanState>()).next(context, slot),
+        }
         slot
     }
 }
@@ -46,7 +51,10 @@ pub(super) unsafe extern "C-unwind" fn rescan_foreign_scan(node: *mut pg_sys::Fo
     // SAFETY: as in `iterate_foreign_scan`.
     unsafe {
         pg_sys::ExecClearTuple((*node).ss.ss_ScanTupleSlot);
-        (*(*node).fdw_state.cast::<ScanState>()).stop();
+        match lookup_join::is_one(node) {
+            true => (*(*node).fdw_state.cast::<JoinState>()).stop(),
+            false => (*(*node).fdw_state.cast::<ScanState>()).stop(),
+        }
     }
 }
 
@@ -55,9 +63,13 @@ pub(super) unsafe extern "C-unwind" fn rescan_foreign_scan(node: *mut pg_sys::Fo
 pub(super) unsafe extern "C-unwind" fn end_foreign_scan(node: *mut pg_sys::ForeignScanState) {
     // SAFETY: as in `iterate_foreign_scan`; EXPLAIN without ANALYZE has no state.
     unsafe {
-        if let Some(state) = (*node).fdw_state.cast::<ScanState>().as_mut() {
-            pg_sys::ExecClearTuple((*node).ss.ss_ScanTupleSlot);
-            state.stop();
+        if (*node).fdw_state.is_null() {
+            return;
+        }
+        pg_sys::ExecClearTuple((*node).ss.ss_ScanTupleSlot);
+        match lookup_join::is_one(node) {
+            true => (*(*node).fdw_state.cast::<JoinState>()).stop(),
+            false => (*(*node).fdw_state.cast::<ScanState>()).stop(),
         }
     }
 }

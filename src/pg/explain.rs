@@ -12,8 +12,9 @@ use pgrx::PgList;
 use pgrx::prelude::*;
 
 use super::foreign::{self, ForeignTable};
+use super::lookup_join::JoinState;
 use super::node::{checked_user, range_table_entry};
-use super::plan::{Conjunct, ScanPlan, Tuple};
+use super::plan::{Conjunct, JoinKind, ScanPlan, Tuple};
 use super::scan_state::ScanState;
 
 /// `ExplainForeignScan` (fdwhandler.sgml).
@@ -26,8 +27,10 @@ pub(super) unsafe extern "C-unwind" fn explain_foreign_scan(
     unsafe {
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
         let scan_plan = ScanPlan::from_list((*plan).fdw_private);
-        let table = foreign::table((*range_table_entry(node, plan)).relid);
+        let entry = range_table_entry(node, plan, &scan_plan);
+        let table = foreign::table((*entry).relid);
         match scan_plan.tuple {
+            _ if scan_plan.join.is_some() => join(plan, &scan_plan, &table, es),
             Tuple::Relation => {}
             Tuple::Columns => property(es, "Slice of", &table.name),
             Tuple::Counts(_) => property(es, "Count of", &table.name),
@@ -44,12 +47,20 @@ pub(super) unsafe extern "C-unwind" fn explain_foreign_scan(
             let reasons: Vec<String> = scan_plan.local.iter().map(ToString::to_string).collect();
             list(es, "Checked Locally", &reasons);
             property_if_any(es, "Remote Order", &scan_plan.orderby().unwrap_or_default());
-            let user = checked_user(range_table_entry(node, plan), plan);
+            let user = checked_user(entry, plan);
             property_if_any(es, "One List per Row of", &parents_of(&table, &scan_plan, user));
         }
-        if let (true, Some(state)) = ((*es).analyze, (*node).fdw_state.cast::<ScanState>().as_ref())
-        {
-            let totals = state.totals();
+        if (*es).analyze && !(*node).fdw_state.is_null() {
+            let totals = match scan_plan.join.is_some() {
+                false => (*(*node).fdw_state.cast::<ScanState>()).totals(),
+                true => {
+                    let state = &*(*node).fdw_state.cast::<JoinState>();
+                    let (totals, lookups, batches) = state.totals();
+                    count(es, c"Lookups", None, lookups);
+                    count(es, c"Batches of Outer Rows", None, batches);
+                    totals
+                }
+            };
             if let (true, Some(request)) = ((*es).verbose, &totals.first_request) {
                 property(es, "First Request Sent", request);
             }
@@ -74,6 +85,41 @@ pub(super) unsafe extern "C-unwind" fn explain_foreign_scan(
             }
             list(es, "Refused by awork", &totals.refused);
         }
+    }
+}
+
+/// Which table a join looks rows up in, and when they match.
+///
+/// # Safety
+/// `plan` must be the plan of the join, `es` the state that the callback was given.
+unsafe fn join(
+    plan: *mut pg_sys::ForeignScan,
+    scan_plan: &ScanPlan,
+    table: &ForeignTable,
+    es: *mut pg_sys::ExplainState,
+) {
+    let label = match scan_plan.join.as_ref().map(|join| join.kind) {
+        Some(JoinKind::Left) => "Lookup Left Join of",
+        Some(JoinKind::Semi) => "Lookup Semi Join of",
+        Some(JoinKind::Anti) => "Lookup Anti Join of",
+        Some(JoinKind::Inner) | None => "Lookup Join of",
+    };
+    // SAFETY: as the caller promises; the conditions are the last of the plan's expressions.
+    unsafe {
+        property(es, label, &table.name);
+        let all = PgList::<pg_sys::Node>::from_pg((*plan).fdw_exprs);
+        let mut conditions = PgList::<pg_sys::Node>::new();
+        for condition in all.iter_ptr().skip(all.len().saturating_sub(scan_plan.quals)) {
+            conditions.push(condition);
+        }
+        if conditions.is_empty() {
+            return;
+        }
+        let condition = pg_sys::make_ands_explicit(conditions.into_pg()).cast();
+        let names =
+            pg_sys::set_deparse_context_plan((*es).deparse_cxt, plan.cast(), std::ptr::null_mut());
+        let text = pg_sys::deparse_expression(condition, names, true, false);
+        property(es, "Join Condition", &foreign::text(text));
     }
 }
 

@@ -1,13 +1,17 @@
 //! The expressions of a plan while it runs: the values of keys and conditions, the limit and the
 //! offset, and the conditions that a scan checks itself.
 
+use awork_api::catalogue::Resource;
 use awork_api::filter::Value;
+use awork_api::request::Bindings;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, PgList, PgMemoryContexts};
 
-use super::job::Slice;
+use super::datum::{elements, request_text};
+use super::job::{self, Slice};
 use super::plan::{Key, ScanPlan, ValueExpression};
 use super::values;
+use crate::columns::Attribute;
 use crate::error;
 
 /// The plan's expressions, ready to be evaluated.
@@ -76,6 +80,30 @@ impl Expressions {
         self.values.iter().zip(&plan.values).map(read).collect()
     }
 
+    /// Every combination of the keys' values, as text for the requests. None where a key has no
+    /// value, since then no row can satisfy the condition.
+    ///
+    /// # Safety
+    /// `context` must be the expression context of the scan's node.
+    pub(super) unsafe fn bindings(
+        &self,
+        context: *mut pg_sys::ExprContext,
+        resource: &Resource,
+        attributes: &[Attribute],
+    ) -> Vec<Bindings> {
+        let keys: Vec<(usize, Vec<String>)> = self
+            .keys
+            .iter()
+            .map(|(key, state)| {
+                let attribute = attributes.iter().find(|a| a.number == key.attribute);
+                // SAFETY: as the caller promises.
+                let texts = attribute.map(|a| unsafe { key_values(key, *state, a, context) });
+                (key.parameter, texts.unwrap_or_default())
+            })
+            .collect();
+        job::combinations(resource.parameters.len(), &keys)
+    }
+
     /// The limit and the offset, with the errors of `recompute_limits` (nodeLimit.c).
     ///
     /// # Safety
@@ -116,6 +144,25 @@ impl Expressions {
             PgMemoryContexts::For((*context).ecxt_per_tuple_memory)
                 .switch_to(|_| pg_sys::ExecQual(self.quals, context))
         }
+    }
+}
+
+/// The values of a key, nulls left out.
+///
+/// # Safety
+/// As for [`evaluate`].
+unsafe fn key_values(
+    key: &Key,
+    state: *mut pg_sys::ExprState,
+    attribute: &Attribute,
+    context: *mut pg_sys::ExprContext,
+) -> Vec<String> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let Some(value) = evaluate(state, context) else { return Vec::new() };
+        let elements = if key.any_of { elements(value) } else { vec![Some(value)] };
+        let text = |datum| request_text(datum, attribute.base_type);
+        elements.into_iter().flatten().map(text).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use pgrx::PgList;
 use pgrx::prelude::*;
 
-use super::{analyze, async_append, create_plan, executor, explain, planner, upper};
+use super::{analyze, async_append, create_plan, executor, explain, join, planner, upper};
 
 /// The callbacks of awork_fdw.
 #[pg_extern(name = "awork_fdw_handler")]
@@ -15,6 +15,7 @@ fn handler() -> PgBox<pg_sys::FdwRoutine> {
     // planning
     routine.GetForeignRelSize = Some(planner::get_foreign_rel_size);
     routine.GetForeignPaths = Some(planner::get_foreign_paths);
+    routine.GetForeignJoinPaths = Some(join::get_foreign_join_paths);
     routine.GetForeignUpperPaths = Some(upper::get_foreign_upper_paths);
     routine.GetForeignPlan = Some(create_plan::get_foreign_plan);
 

@@ -2,19 +2,25 @@
 
 use pgrx::pg_sys;
 
+use super::plan::ScanPlan;
+
 /// The entry of the foreign table in the query's range table, also for a scan that is more
-/// than one of a relation.
+/// than one of a relation: in a join, that of the inner table.
 ///
 /// # Safety
 /// `node` and `plan` must belong together, in a running executor.
 pub(super) unsafe fn range_table_entry(
     node: *mut pg_sys::ForeignScanState,
     plan: *mut pg_sys::ForeignScan,
+    scan_plan: &ScanPlan,
 ) -> *mut pg_sys::RangeTblEntry {
+    let member = scan_plan.join.as_ref().map_or(0, |join| join.member);
     // SAFETY: as the caller promises.
     unsafe {
         let index = match (*plan).scan.scanrelid {
-            0 => pg_sys::bms_next_member((*plan).fs_relids, -1) as pg_sys::Index,
+            0 => (0..=member)
+                .fold(-1, |before, _| pg_sys::bms_next_member((*plan).fs_relids, before))
+                as pg_sys::Index,
             index => index,
         };
         pg_sys::exec_rt_fetch(index, (*node).ss.ps.state)

@@ -78,6 +78,16 @@ impl Output {
         &self.targets
     }
 
+    /// The cell of a row in which the value at this position of the tuple comes, if in one.
+    pub(super) fn cell(&self, position: usize) -> Option<usize> {
+        self.columns.iter().find(|column| column.position == position).and_then(|column| {
+            match column.from {
+                From::Cell(cell) => Some(cell),
+                From::Parameter(_) => None,
+            }
+        })
+    }
+
     /// The values of the columns that show parameters, in the current memory context.
     pub(super) fn parameters(
         &self,

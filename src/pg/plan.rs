@@ -44,6 +44,37 @@ pub(super) struct ScanPlan {
     pub(super) local: Vec<Reason>,
     /// How many filters a condition may be cut into.
     pub(super) most_filters: usize,
+    /// The join whose inner side the scan looks up, if it is one.
+    pub(super) join: Option<Join>,
+}
+
+/// A join that takes its outer rows from the plan below it. The conditions of the scan are those
+/// under which an inner row matches an outer one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Join {
+    pub(super) kind: JoinKind,
+    /// Which of the relations that the scan stands for is the inner table, in their order.
+    pub(super) member: usize,
+    /// How many columns of the tuple are the outer row's; the inner row's follow.
+    pub(super) outer_width: usize,
+    /// The index of the condition by which rows are looked up, where no key depends on the outer
+    /// row.
+    pub(super) filter: Option<usize>,
+    /// Whether all rows of the join will be wanted.
+    pub(super) wants_all: bool,
+}
+
+/// What becomes of outer rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum JoinKind {
+    /// Each comes with every inner row that matches.
+    Inner,
+    /// The same, and without one where none matches.
+    Left,
+    /// Each comes once where an inner row matches.
+    Semi,
+    /// Each comes once where no inner row matches.
+    Anti,
 }
 
 /// What the rows of a scan look like.

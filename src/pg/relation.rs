@@ -14,7 +14,7 @@ use super::clause::{Expression, Reader};
 use super::foreign::{self, ForeignTable};
 use super::keys::{self, KeyColumn};
 use super::plan::{Conjunct, Key};
-use crate::columns::{column_type, known, required_keys, source};
+use crate::columns::{Attribute, column_type, known, required_keys, source};
 use crate::error;
 use crate::settings as gucs;
 
@@ -69,6 +69,29 @@ pub(super) struct Estimate {
     pub(super) requests: f64,
 }
 
+/// The fields behind the columns of a table, by attribute number, where there are any.
+pub(super) fn fields(table: &ForeignTable) -> Vec<(i16, Field)> {
+    let known = known(table.resource);
+    let field = |attribute| field(table, attribute, source(table.resource, &known, attribute));
+    table.attributes.iter().filter_map(|a| Some((a.number, field(a).ok()?))).collect()
+}
+
+/// The field behind a column, or why there is none.
+fn field(
+    table: &ForeignTable,
+    attribute: &Attribute,
+    source: Option<Source>,
+) -> Result<Field, String> {
+    match &source {
+        None => Err("the resource has no such column".to_owned()),
+        Some(_) if !table.resource.paged => {
+            Err("awork filters no list that comes in one piece".to_owned())
+        }
+        Some(source) => Field::new(table.resource, source, column_type(attribute))
+            .map_err(|why| format!("{}: {why}", attribute.name)),
+    }
+}
+
 impl Relation {
     /// Reads what the catalogues say of the table, for scans by `user`. `analyzed` is the number
     /// of rows in `pg_class`.
@@ -93,15 +116,7 @@ impl Relation {
                 }
                 keys.push(KeyColumn { attribute: attribute.number, parameter });
             }
-            let field = match &source {
-                None => Err("the resource has no such column".to_owned()),
-                Some(_) if !table.resource.paged => {
-                    Err("awork filters no list that comes in one piece".to_owned())
-                }
-                Some(source) => Field::new(table.resource, source, column_type(attribute))
-                    .map_err(|why| format!("{}: {why}", attribute.name)),
-            };
-            fields.push((attribute.number, field));
+            fields.push((attribute.number, field(&table, attribute, source)));
         }
         let required = required_keys(table.resource).collect();
         let settings = foreign::settings(table.server);
@@ -320,7 +335,7 @@ impl Relation {
     }
 
     /// How many lists there are.
-    fn parents_in_all(&self) -> f64 {
+    pub(super) fn parents_in_all(&self) -> f64 {
         let chain = parents::chain(self.table.resource, &[]).unwrap_or_default();
         chain.iter().map(|parent| self.rows_per_list(parent)).product()
     }

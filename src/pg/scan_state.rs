@@ -20,14 +20,13 @@ use awork_api::scan::{Begun, Job, Scan, parents};
 use pgrx::PgMemoryContexts;
 use pgrx::prelude::*;
 
-use super::datum::{elements, request_text};
-use super::expressions::{Expressions, evaluate};
+use super::expressions::Expressions;
 use super::foreign;
 use super::job::{self, Asking};
 use super::memo::Memo;
 use super::node::{checked_user, memory_context, range_table_entry};
 use super::output::Output;
-use super::plan::{Key, ScanPlan, Tuple};
+use super::plan::{ScanPlan, Tuple};
 use super::run::{Rows, Run, key};
 use super::sort::{Column, Sort};
 use super::wait::or_raise;
@@ -98,7 +97,7 @@ impl ScanState {
         // SAFETY: as the caller promises.
         let (relation, user, scan_plan, expressions, query_memory, descriptor) = unsafe {
             let scan_plan = ScanPlan::from_list((*plan).fdw_private);
-            let entry = range_table_entry(node, plan);
+            let entry = range_table_entry(node, plan, &scan_plan);
             (
                 (*entry).relid,
                 checked_user(entry, plan),
@@ -257,14 +256,13 @@ impl ScanState {
         }
     }
 
-    /// Every combination of the keys' values, as text for the requests. None where a key has no
-    /// value, since then no row can satisfy the condition.
+    /// The parameters of each list to ask for; raises an error where one has no value.
     ///
     /// # Safety
     /// As for [`ScanState::next`].
     unsafe fn bindings(&self, context: *mut pg_sys::ExprContext) -> Vec<Bindings> {
-        let keys = &self.expressions.keys;
-        let bound: Vec<usize> = keys.iter().map(|(key, _)| key.parameter).collect();
+        let bound: Vec<usize> =
+            self.expressions.keys.iter().map(|(key, _)| key.parameter).collect();
         let has_parents = self.fan_out && parents::chain(self.resource, &bound).is_some();
         let is_missing = |p: &usize| {
             let of_parents = self.resource.parameters[*p].location == Location::Path && has_parents;
@@ -273,34 +271,8 @@ impl ScanState {
         if let Some(missing) = required_keys(self.resource).find(is_missing) {
             self.refuse_unbound(missing);
         }
-        let keys: Vec<(usize, Vec<String>)> = keys
-            .iter()
-            .map(|(key, state)| {
-                // SAFETY: as the caller promises.
-                (key.parameter, unsafe { self.key_values(key, *state, context) })
-            })
-            .collect();
-        job::combinations(self.resource.parameters.len(), &keys)
-    }
-
-    /// The values of a key, nulls left out.
-    ///
-    /// # Safety
-    /// As for [`ScanState::next`].
-    unsafe fn key_values(
-        &self,
-        key: &Key,
-        state: *mut pg_sys::ExprState,
-        context: *mut pg_sys::ExprContext,
-    ) -> Vec<String> {
-        let attribute = self.attributes.iter().find(|a| a.number == key.attribute);
-        let Some(Attribute { base_type, .. }) = attribute else { return Vec::new() };
         // SAFETY: as the caller promises.
-        unsafe {
-            let Some(value) = evaluate(state, context) else { return Vec::new() };
-            let elements = if key.any_of { elements(value) } else { vec![Some(value)] };
-            elements.into_iter().flatten().map(|datum| request_text(datum, *base_type)).collect()
-        }
+        unsafe { self.expressions.bindings(context, self.resource, &self.attributes) }
     }
 
     fn refuse_unbound(&self, parameter: usize) -> ! {
@@ -509,26 +481,30 @@ impl ScanState {
 
     /// What the scan has done so far.
     pub(super) fn totals(&self) -> Totals {
-        let counters = &self.client.counters;
-        let now = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let mut totals = self.totals.clone();
         if let Some(Run { source: Rows::Live { scan, .. }, .. }) = &self.run {
             totals.add(scan);
         }
-        totals.requests = now(&counters.requests);
-        totals.bytes = now(&counters.bytes);
-        totals.retries = now(&counters.retries);
-        totals.waited = now(&counters.waited);
-        totals.held_back = now(&counters.held_back);
-        totals.hits = now(&counters.hits);
-        totals.misses = now(&counters.misses);
-        totals.oldest = now(&counters.oldest);
+        totals.count(&self.client);
         totals.repeated = self.memo.as_ref().map_or(0, |memo| memo.hits);
         totals
     }
 }
 
 impl Totals {
+    /// Takes over what a client, which belongs to one scan, has counted.
+    pub(super) fn count(&mut self, client: &Client) {
+        let now = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        self.requests = now(&client.counters.requests);
+        self.bytes = now(&client.counters.bytes);
+        self.retries = now(&client.counters.retries);
+        self.waited = now(&client.counters.waited);
+        self.held_back = now(&client.counters.held_back);
+        self.hits = now(&client.counters.hits);
+        self.misses = now(&client.counters.misses);
+        self.oldest = now(&client.counters.oldest);
+    }
+
     /// Adds what a scan has read.
     pub(super) fn add(&mut self, scan: &Scan) {
         let progress = scan.progress();

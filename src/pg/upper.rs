@@ -270,16 +270,23 @@ pub(super) unsafe fn of_path(
     // SAFETY: as the caller promises, the private list has two integers.
     unsafe {
         let private = PgList::<pg_sys::Node>::from_pg((*path).fdw_private);
-        let integer = |index| {
-            private.get_ptr(index).map_or(0, |node| {
-                #[cfg(feature = "pg14")]
-                let value = (*node.cast::<pg_sys::Value>()).val.ival;
-                #[cfg(not(feature = "pg14"))]
-                let value = (*node.cast::<pg_sys::Integer>()).ival;
-                value
-            })
-        };
+        let integer = |index| private.get_ptr(index).map_or(0, |node| integer(node));
         let baserel = *(*root).simple_rel_array.add(integer(0) as usize);
         (baserel, if integer(1) == 1 { Kind::Count } else { Kind::Slice })
+    }
+}
+
+/// The value of an integer node.
+///
+/// # Safety
+/// `node` must come from `makeInteger`.
+pub(super) unsafe fn integer(node: *mut pg_sys::Node) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        let value = (*node.cast::<pg_sys::Value>()).val.ival;
+        #[cfg(not(feature = "pg14"))]
+        let value = (*node.cast::<pg_sys::Integer>()).ival;
+        value
     }
 }

@@ -49,8 +49,10 @@ pub struct Order {
 /// Where a scan begins, and how much it is expected to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// At the first row, to read all of them.
+    /// At the first row; more pages are read once the first was not enough.
     Beginning,
+    /// At the first row, to read all of them.
+    All,
     /// At the first row; so many will most likely be enough.
     Head(u32),
     /// At a row, counted from 0; so many will most likely be enough.

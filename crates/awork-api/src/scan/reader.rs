@@ -158,7 +158,7 @@ impl Reader {
             pending: VecDeque::new(),
             open: Vec::new(),
             in_flight: VecDeque::new(),
-            window: 1,
+            window: if self.job.start == Start::All { max } else { 1 },
             begun: false,
             seen: None,
             counts_differently: false,
