@@ -1,7 +1,7 @@
 //! The inner rows of a join by lookups: asks for the rows of many keys in one scan, which runs its
 //! requests side by side, and keeps the answers for keys that come again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -48,6 +48,8 @@ pub(super) struct Lookups {
     key_of: KeyOf,
     /// Rows whose keys were asked for before.
     known: VecDeque<(Key, Rc<[InnerRow]>, usize)>,
+    /// Those keys. Their rows may come again, where awork refuses the filter.
+    known_keys: HashSet<Key>,
     scan: Option<Scan>,
     /// The page whose rows come next, and how many have come.
     page: Option<(Rc<Page>, usize)>,
@@ -85,17 +87,21 @@ impl Lookups {
         start: impl FnOnce(&[Key]) -> Option<Scan>,
     ) -> Self {
         let mut known = VecDeque::new();
+        let mut known_keys = HashSet::new();
         let mut unknown = Vec::new();
         for key in keys {
             match answers.get(&key) {
-                Some(rows) => known.push_back((key, rows, 0)),
+                Some(rows) => {
+                    known_keys.insert(key.clone());
+                    known.push_back((key, rows, 0));
+                }
                 None => unknown.push(key),
             }
         }
         let scan = if unknown.is_empty() { None } else { start(&unknown) };
         let rows = unknown.into_iter().map(|key| (key, Vec::new())).collect();
         let record = (keep && scan.is_some()).then_some(Record { rows, bytes: 0 });
-        Self { key_of, known, scan, page: None, has_come: false, record }
+        Self { key_of, known, known_keys, scan, page: None, has_come: false, record }
     }
 
     /// The scan that is running.
@@ -124,7 +130,9 @@ impl Lookups {
                 }
                 let row = InnerRow { page: page.clone(), row: *next };
                 *next += 1;
-                if let Some(key) = row.key(self.key_of) {
+                if let Some(key) = row.key(self.key_of)
+                    && !self.known_keys.contains(&key)
+                {
                     self.record(&key, &row);
                     return Some((key, row));
                 }
