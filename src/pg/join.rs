@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{PgList, is_a};
 
 use awork_api::filter::{ColumnType, Comparison, Leaf, Operand, Remote};
+use awork_api::lookups;
 
 use super::keys;
 use super::plan::JoinKind;
@@ -20,14 +21,11 @@ use crate::settings as gucs;
 /// How many values are expected to fit into one filter (a GUID takes some 60 bytes as sent).
 const VALUES_PER_FILTER: f64 = 50.0;
 
-/// Outer rows that are taken before the first lookups are sent.
-pub(super) const FIRST_BATCH: usize = 64;
-
-/// How many times more rows each batch has than the one before.
-pub(super) const BATCH_GROWTH: usize = 4;
-
-/// The most rows of a batch.
-pub(super) const LARGEST_BATCH: usize = 4096;
+/// Bytes that the outer rows of a batch may take; kept answers may take as many.
+pub(super) fn room() -> usize {
+    // SAFETY: a setting of the session.
+    unsafe { pg_sys::work_mem as usize * 1024 / 2 }
+}
 
 /// A way to look rows of the inner table up.
 pub(super) struct Lookup {
@@ -73,7 +71,7 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_join_paths(
         nodes.extend(restrictions(innerrel).iter().map(|r| (**r).clause.cast::<pg_sys::Node>()));
         nodes.push((*(*joinrel).reltarget).exprs.cast());
         let mut best: Option<(Lookup, (f64, f64))> = None;
-        for lookup in lookups(root, innerrel, outerrel, relation) {
+        for lookup in ways(root, innerrel, outerrel, relation) {
             let values = lookup.clauses.iter().map(|clause| (**clause).clause.cast());
             if !nodes.iter().copied().chain(values).all(|n| is_made_of(n, outerrel, innerrel)) {
                 continue;
@@ -111,7 +109,8 @@ unsafe fn is_plain(
     unsafe {
         let parse = (*root).parse;
         // A row that is locked or changed may have to be checked again without its outer plan.
-        let only_reads = (*parse).commandType == pg_sys::CmdType::CMD_SELECT
+        let reads = [pg_sys::CmdType::CMD_SELECT, pg_sys::CmdType::CMD_INSERT];
+        let only_reads = reads.contains(&(*parse).commandType)
             && (*parse).rowMarks.is_null()
             && (*root).rowMarks.is_null();
         let is_table = (*innerrel).reloptkind == pg_sys::RelOptKind::RELOPT_BASEREL
@@ -139,7 +138,7 @@ unsafe fn is_plain(
 }
 
 /// The lookups that are possible with values of the outer side alone.
-unsafe fn lookups(
+unsafe fn ways(
     root: *mut pg_sys::PlannerInfo,
     innerrel: *mut pg_sys::RelOptInfo,
     outerrel: *mut pg_sys::RelOptInfo,
@@ -160,11 +159,11 @@ unsafe fn lookups(
                 keys::binding(root, relid, (**restriction).clause.cast(), &relation.keys).is_some()
             };
             let binding: Vec<_> = joined.iter().copied().filter(binds).collect();
-            let ways = match binding.is_empty() {
+            let each = match binding.is_empty() {
                 false => vec![binding],
                 true => joined.iter().map(|clause| vec![*clause]).collect(),
             };
-            all.extend(ways.into_iter().filter_map(|way| lookup(root, innerrel, relation, way)));
+            all.extend(each.into_iter().filter_map(|way| lookup(root, innerrel, relation, way)));
         }
     }
     all
@@ -272,7 +271,8 @@ unsafe fn cost(
         let question = &lookup.question;
         let outer_rows = (*outer_path).rows.max(1.0);
         let values = distinct_values(root, relation, lookup, outer_rows);
-        let batches = batches(outer_rows);
+        let width = f64::from((*(*outer_path).pathtarget).width).max(1.0);
+        let batches = lookups::batches(outer_rows, room() as f64 / width);
         let one = relation.estimate(root, (*innerrel).relid, question);
         let page_size = f64::from(relation.page_size());
         let pages = |rows: f64| (rows / page_size).ceil().max(1.0);
@@ -337,17 +337,6 @@ unsafe fn distinct_values(
         let guessed = info.flags & pg_sys::SELFLAG_USED_DEFAULT != 0;
         (if guessed { most } else { estimated.min(most) }).max(1.0)
     }
-}
-
-/// In how many batches so many outer rows come.
-fn batches(rows: f64) -> f64 {
-    let (mut batches, mut size, mut left) = (1.0, FIRST_BATCH as f64, rows);
-    while left > size && size < LARGEST_BATCH as f64 {
-        left -= size;
-        size *= BATCH_GROWTH as f64;
-        batches += 1.0;
-    }
-    batches + ((left / LARGEST_BATCH as f64).ceil() - 1.0).max(0.0)
 }
 
 unsafe fn add_path(
@@ -426,19 +415,6 @@ pub(super) unsafe fn of_path(
             kind: kinds.into_iter().find(|k| *k as i32 == kind).unwrap_or(JoinKind::Inner),
             restrictlist: item(2).cast(),
             clauses: PgList::<pg_sys::RestrictInfo>::from_pg(item(3).cast()).iter_ptr().collect(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::batches;
-
-    #[test]
-    fn batches_grow() {
-        let known = [(1.0, 1.0), (64.0, 1.0), (65.0, 2.0), (320.0, 2.0), (321.0, 3.0)];
-        for (rows, expected) in known.into_iter().chain([(5440.0, 4.0), (9537.0, 6.0)]) {
-            assert_eq!(batches(rows), expected, "{rows} rows");
         }
     }
 }

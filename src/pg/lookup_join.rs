@@ -9,6 +9,7 @@ use awork_api::catalogue::Resource;
 use awork_api::client::Client;
 use awork_api::filter::render::{Said, render};
 use awork_api::filter::{Leaf, Operand, Remote, Value};
+use awork_api::lookups::{Answers, FIRST_BATCH, Key, KeyOf, Page, next_batch};
 use awork_api::rows::Projection;
 use awork_api::scan::{Job, Start};
 use pgrx::PgMemoryContexts;
@@ -17,8 +18,8 @@ use pgrx::prelude::*;
 use super::expressions::Expressions;
 use super::foreign;
 use super::job::{self, Asking};
-use super::join::{BATCH_GROWTH, FIRST_BATCH, LARGEST_BATCH};
-use super::lookups::{Answers, Key, KeyOf, Lookups, Page, started};
+use super::join::room;
+use super::lookups::{Lookups, started};
 use super::node::{checked_user, memory_context, range_table_entry};
 use super::outer_rows::{Outer, OuterRows};
 use super::output::Output;
@@ -51,7 +52,7 @@ pub(super) struct JoinState {
     outer_memory: pg_sys::MemoryContext,
     /// Datums of the inner rows of a page; reset with each.
     page_memory: pg_sys::MemoryContext,
-    /// Bytes that the outer rows of a batch may take.
+    /// Bytes that the outer rows of a batch may take, if they are more than the first.
     room: usize,
     /// Whether the join may run again.
     repeats: bool,
@@ -146,8 +147,7 @@ impl JoinState {
         // SAFETY: as the caller promises.
         let repeats = flags & pg_sys::EXEC_FLAG_REWIND as i32 != 0
             || unsafe { !(*plan).scan.plan.extParam.is_null() };
-        // SAFETY: a setting of the session.
-        let room = unsafe { pg_sys::work_mem } as usize * 1024 / 2;
+        let room = room();
         JoinState {
             page_size: table.page_size.unwrap_or(client.settings().page_size),
             plan: scan_plan,
@@ -281,7 +281,7 @@ impl JoinState {
             revisited: None,
         };
         if let Some(run) = &mut self.run {
-            run.size = (size * BATCH_GROWTH).min(LARGEST_BATCH);
+            run.size = next_batch(size);
             run.batch = Some(pairs);
         }
         true
@@ -295,7 +295,9 @@ impl JoinState {
     ) -> OuterRows {
         let mut rows = OuterRows::new();
         let keeps_all = matches!(self.join.kind, JoinKind::Left | JoinKind::Anti);
-        while rows.len() < size && rows.bytes() < self.room && !self.outer.exhausted {
+        let room = self.room;
+        let has_room = |rows: &OuterRows| rows.len() < FIRST_BATCH || rows.bytes() < room;
+        while rows.len() < size && has_room(&rows) && !self.outer.exhausted {
             // SAFETY: as for `next`; the copies live as long as the batch.
             unsafe {
                 let Some(row) = self.outer.next(self.outer_memory) else { break };

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use awork_api::lookups::Key;
 use pgrx::PgMemoryContexts;
 use pgrx::prelude::*;
-
-use super::lookups::Key;
 
 /// A batch of outer rows.
 pub(super) struct OuterRows {

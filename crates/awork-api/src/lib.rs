@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod client;
 pub mod error;
 pub mod filter;
+pub mod lookups;
 pub mod pages;
 pub mod request;
 pub mod rows;

@@ -13,7 +13,7 @@ use system_tests::checked::{Checked, requests, rows};
 const NO_OTHER: &str = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off; SET awork_fdw.request_cost = 10;";
 
 fn checked(name: &str) -> Option<Checked> {
-    Checked::new(name, Config { scale: 1_500, ..Config::default() })
+    Checked::new(name, Config { scale: 700, ..Config::default() })
 }
 
 /// Holds the rows of statements against those of the copy, of joins of the kinds that are said.
@@ -290,7 +290,7 @@ fn each_key_is_asked_for_once() {
     let (found, sent) = w.run(&format!(
         "{NO_OTHER} SELECT e.id, p.name FROM time_entries e LEFT JOIN projects p ON p.id = e.project_id"
     ));
-    assert_eq!(found.unwrap().len(), 1_500);
+    assert_eq!(found.unwrap().len(), 700);
     let filters: Vec<&String> = sent.iter().filter(|r| r.starts_with("/projects")).collect();
     assert!(filters.len() <= 3, "{sent:?}");
     let named: usize = filters.iter().map(|filter| filter.matches("id eq guid").count()).sum();
@@ -397,7 +397,7 @@ fn a_failing_lookup_fails_the_statement_and_no_more() {
         assert!(failure.text.contains("projects"), "{failure:?}");
     }
     w.workspace.sandbox.clear_faults();
-    assert_eq!(rows(&mut w.workspace.client, sql).unwrap().len(), 1_500);
+    assert_eq!(rows(&mut w.workspace.client, sql).unwrap().len(), 700);
 }
 
 #[test]

@@ -90,6 +90,7 @@ impl<'a> Generator<'a> {
             "enable_hashagg",
             "enable_sort",
             "enable_incremental_sort",
+            "awork_fdw.enable_lookup_join",
         ];
         for toggle in toggles {
             if self.percent(18) {
