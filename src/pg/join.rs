@@ -76,7 +76,11 @@ pub(super) unsafe extern "C-unwind" fn get_foreign_join_paths(
             if !nodes.iter().copied().chain(values).all(|n| is_made_of(n, outerrel, innerrel)) {
                 continue;
             }
-            let cost = cost(root, joinrel, innerrel, outer_path, relation, &lookup);
+            let of_lookups = cost_of_lookups(root, innerrel, outer_path, relation, &lookup);
+            if is_read_once_for_less(innerrel, &clauses, of_lookups) {
+                continue;
+            }
+            let cost = cost(root, joinrel, outer_path, restrictlist, of_lookups);
             if best.as_ref().is_none_or(|(_, (_, least))| cost.1 < *least) {
                 best = Some((lookup, cost));
             }
@@ -257,15 +261,55 @@ pub(super) unsafe fn is_same(left: *mut pg_sys::Node, right: *mut pg_sys::Node) 
     }
 }
 
+/// Whether a hash join, which reads the whole inner table once, does it for less.
+unsafe fn is_read_once_for_less(
+    innerrel: *mut pg_sys::RelOptInfo,
+    clauses: &PgList<pg_sys::RestrictInfo>,
+    of_lookups: f64,
+) -> bool {
+    // SAFETY: as for the callback; a setting of the planner.
+    unsafe {
+        let whole = (*innerrel).cheapest_total_path;
+        let hashable = |c: *mut pg_sys::RestrictInfo| {
+            (*c).can_join && (*c).hashjoinoperator != pg_sys::InvalidOid
+        };
+        pg_sys::enable_hashjoin
+            && clauses.iter_ptr().any(hashable)
+            && !whole.is_null()
+            && (*whole).param_info.is_null()
+            && (*whole).total_cost <= of_lookups
+    }
+}
+
 /// Startup and total cost of the join.
 unsafe fn cost(
     root: *mut pg_sys::PlannerInfo,
     joinrel: *mut pg_sys::RelOptInfo,
+    outer_path: *mut pg_sys::Path,
+    restrictlist: *mut pg_sys::List,
+    of_lookups: f64,
+) -> (f64, f64) {
+    // SAFETY: as for the callback.
+    unsafe {
+        let mut conditions = pg_sys::QualCost::default();
+        pg_sys::cost_qual_eval(&mut conditions, restrictlist, root);
+        let per_pair = pg_sys::cpu_tuple_cost + conditions.per_tuple;
+        // An outer row is copied and its key looked for, twice.
+        let per_row = 2.0 * pg_sys::cpu_tuple_cost;
+        let local = (*outer_path).rows * per_row + (*joinrel).rows * per_pair;
+        let startup = (*outer_path).startup_cost + gucs::request_cost() + conditions.startup;
+        (startup, (*outer_path).total_cost + conditions.startup + of_lookups + local)
+    }
+}
+
+/// Cost of all lookups.
+unsafe fn cost_of_lookups(
+    root: *mut pg_sys::PlannerInfo,
     innerrel: *mut pg_sys::RelOptInfo,
     outer_path: *mut pg_sys::Path,
     relation: &Relation,
     lookup: &Lookup,
-) -> (f64, f64) {
+) -> f64 {
     // SAFETY: as for the callback.
     unsafe {
         let question = &lookup.question;
@@ -277,7 +321,7 @@ unsafe fn cost(
         let page_size = f64::from(relation.page_size());
         let pages = |rows: f64| (rows / page_size).ceil().max(1.0);
         let mut estimate = Estimate {
-            rows: (*joinrel).rows,
+            rows: values * one.rows,
             transferred: values * one.transferred,
             requests: values * one.requests,
         };
@@ -296,10 +340,8 @@ unsafe fn cost(
                 },
             };
         }
-        let lookups = relation.cost(&estimate).1 + (batches - 1.0) * gucs::request_cost();
-        let local = (outer_rows + (*joinrel).rows + estimate.transferred) * pg_sys::cpu_tuple_cost;
-        let startup = (*outer_path).startup_cost + gucs::request_cost();
-        (startup, (*outer_path).total_cost + lookups + local)
+        // Each batch waits for its last request.
+        relation.cost(&estimate).1 + (batches - 1.0) * gucs::request_cost()
     }
 }
 
