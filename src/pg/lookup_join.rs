@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use awork_api::catalogue::Resource;
 use awork_api::client::Client;
@@ -40,6 +41,7 @@ pub(super) struct JoinState {
     resource: &'static Resource,
     client: Arc<Client>,
     page_size: u32,
+    cache_ttl: Duration,
     attributes: Vec<Attribute>,
     /// Of the inner row.
     output: Output,
@@ -150,6 +152,7 @@ impl JoinState {
         let room = room();
         JoinState {
             page_size: table.page_size.unwrap_or(client.settings().page_size),
+            cache_ttl: table.cache_ttl.unwrap_or(client.settings().cache_ttl),
             plan: scan_plan,
             join,
             filter,
@@ -380,6 +383,7 @@ impl JoinState {
             projection: Projection::new(self.output.targets(), with_ids),
             page_size: self.page_size,
             most_filters: self.plan.most_filters,
+            cache_ttl: self.cache_ttl,
             table: self.table.clone(),
         }
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::request::Bindings;
-use crate::rows::{Batch, Cell};
+use crate::rows::Batch;
 
 /// Outer rows that are taken before the first lookups are sent.
 pub const FIRST_BATCH: usize = 64;
@@ -48,7 +48,7 @@ pub enum Key {
 pub enum KeyOf {
     /// In the parameters of its list.
     List,
-    /// In this cell.
+    /// In this cell, which is a GUID.
     Cell(usize),
 }
 
@@ -75,10 +75,7 @@ impl InnerRow {
     pub fn key(&self, key_of: KeyOf) -> Option<Key> {
         match key_of {
             KeyOf::List => Some(Key::List(self.page.bindings.as_ref().clone())),
-            KeyOf::Cell(cell) => match self.page.batch.row(self.row).get(cell) {
-                Some(Cell::Uuid(bytes)) => Some(Key::Value(*bytes)),
-                _ => None,
-            },
+            KeyOf::Cell(cell) => self.page.batch.uuid(self.row, cell).map(Key::Value),
         }
     }
 }
@@ -161,7 +158,8 @@ mod tests {
     fn page(ids: &[u8]) -> Rc<Page> {
         let mut batch = Batch::new(1);
         for id in ids {
-            batch.push_row(&[Cell::Uuid([*id; 16])], None);
+            let word = batch.push_uuid(&[*id; 16]);
+            batch.push_row(&[word], &[false], None);
         }
         Rc::new(Page { batch, bindings: Arc::default() })
     }

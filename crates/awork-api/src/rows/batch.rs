@@ -73,6 +73,13 @@ impl Batch {
         std::str::from_utf8(text).expect("only UTF-8 is put into the arena as text")
     }
 
+    /// The GUID of a row's column, whose kind must be `Uuid`; none for null.
+    pub fn uuid(&self, row: usize, column: usize) -> Option<[u8; 16]> {
+        let (words, nulls) = self.row(row);
+        let start = words[column] as usize;
+        (!nulls[column]).then(|| std::array::from_fn(|i| self.arena[start + i]))
+    }
+
     /// The identities of the rows, in their order; none for a row without one.
     pub fn ids(&self) -> &[Option<u128>] {
         &self.ids
@@ -116,7 +123,7 @@ impl Batch {
     }
 
     /// Puts a GUID into the arena, most significant byte first, and returns its word.
-    pub(super) fn push_uuid(&mut self, uuid: &[u8; 16]) -> u64 {
+    pub(crate) fn push_uuid(&mut self, uuid: &[u8; 16]) -> u64 {
         let start = self.arena.len();
         self.arena.extend_from_slice(uuid);
         start as u64
