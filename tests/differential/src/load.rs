@@ -6,6 +6,7 @@ use awork_api::catalogue::{Catalogue, Resource};
 use awork_sandbox::{Config, Sandbox};
 use postgres::{Client, Config as Connection, Error, NoTls};
 
+use crate::modes::Mode;
 use crate::schema::{Column, Kind, Schema, Table};
 
 /// Rows per request: small, so that several pages matter.
@@ -33,10 +34,11 @@ pub fn connect(host: &str) -> Result<Client, Error> {
     connection.connect(NoTls)
 }
 
-/// Starts a sandbox and makes both sides; `name` must differ between tests that run at a time.
-pub fn load(client: &mut Client, name: &str, config: Config) -> Result<Sides, Error> {
+/// Starts a sandbox and makes both sides; modes of one name must not run at the same time.
+pub fn load(client: &mut Client, mode: &Mode, config: Config) -> Result<Sides, Error> {
     let sandbox = Sandbox::start(config).expect("the sandbox starts");
-    let name = name.replace('-', "_");
+    let name = mode.name.replace('-', "_");
+    let cache_ttl = if mode.cached { 3600 } else { 0 };
     let (server, remote, local) =
         (format!("diff_{name}"), format!("diff_{name}_remote"), format!("diff_{name}_local"));
     let catalogue = Catalogue::bundled();
@@ -50,7 +52,8 @@ pub fn load(client: &mut Client, name: &str, config: Config) -> Result<Sides, Er
          CREATE SCHEMA {remote};
          CREATE SCHEMA {local};
          CREATE SERVER {server} FOREIGN DATA WRAPPER awork_fdw
-             OPTIONS (api_url '{}', max_retries '0', page_size '{PAGE_SIZE}');
+             OPTIONS (api_url '{}', max_retries '0', page_size '{PAGE_SIZE}',
+                      cache_ttl '{cache_ttl}');
          CREATE USER MAPPING FOR CURRENT_USER SERVER {server}
              OPTIONS (api_key 'awork-sandbox-key');
          IMPORT FOREIGN SCHEMA awork LIMIT TO ({}) FROM SERVER {server} INTO {remote};",

@@ -114,7 +114,7 @@ fn main() -> ExitCode {
 fn test(arguments: &Arguments, host: &str, start: u64, mode: &Mode) -> Result<Tally, Error> {
     let started = Instant::now();
     let mut client = load::connect(host)?;
-    let sides = load::load(&mut client, &mode.name, modes::config(mode, arguments.scale))?;
+    let sides = load::load(&mut client, mode, modes::config(mode, arguments.scale))?;
     let mut sessions = Sessions::open(host, &sides)?;
     let mut tally = Tally::default();
     let indexes = match arguments.one {

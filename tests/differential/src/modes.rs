@@ -20,6 +20,8 @@ pub struct Mode {
     pub top_level_in: bool,
     /// Filters and orders work on lists that do not declare them.
     pub filter_undeclared: bool,
+    /// Answers serve again in later queries.
+    pub cached: bool,
 }
 
 /// Every mode, in the order in which they are run.
@@ -47,6 +49,7 @@ pub fn modes() -> Vec<Mode> {
     }
     modes.push(Mode { name: "in".into(), top_level_in: true, ..Mode::default() });
     modes.push(Mode { name: "undeclared".into(), filter_undeclared: true, ..Mode::default() });
+    modes.push(Mode { name: "cached".into(), cached: true, ..Mode::default() });
     modes
 }
 
