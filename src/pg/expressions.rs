@@ -63,8 +63,12 @@ impl Expressions {
         &self,
         context: *mut pg_sys::ExprContext,
         plan: &ScanPlan,
+        left_out: Option<usize>,
     ) -> Vec<Value> {
-        let read = |(state, expression): (&*mut pg_sys::ExprState, &_)| {
+        let read = |(number, (state, expression)): (usize, (&*mut pg_sys::ExprState, &_))| {
+            if left_out == Some(number) {
+                return Value::Null;
+            }
             let ValueExpression { to, shift, .. } = expression;
             // SAFETY: as the caller promises.
             unsafe {
@@ -77,7 +81,7 @@ impl Expressions {
                 }
             }
         };
-        self.values.iter().zip(&plan.values).map(read).collect()
+        self.values.iter().zip(&plan.values).enumerate().map(read).collect()
     }
 
     /// Every combination of the keys' values, as text for the requests. None where a key has no

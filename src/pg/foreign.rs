@@ -155,9 +155,10 @@ unsafe fn version(tuple: pg_sys::HeapTuple) -> u64 {
         let header = (*tuple).t_data;
         let xmin = (*header).t_choice.t_heap.t_xmin;
         let place = (*tuple).t_self;
+        let frozen = pg_sys::HEAP_XMIN_FROZEN as u16;
         hash((
             u32::from(xmin),
-            (*header).t_infomask & pg_sys::HEAP_XMIN_FROZEN as u16,
+            (*header).t_infomask & frozen == frozen,
             place.ip_blkid.bi_hi,
             place.ip_blkid.bi_lo,
             place.ip_posid,

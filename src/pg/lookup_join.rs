@@ -103,6 +103,14 @@ pub(super) unsafe fn is_one(node: *mut pg_sys::ForeignScanState) -> bool {
     unsafe { !(*(*node).ss.ps.plan).lefttree.is_null() }
 }
 
+/// Which of the plan's values a lookup compares with.
+fn value_number(filter: &Remote) -> Option<usize> {
+    match filter.fixed()? {
+        (_, Operand::Expression(number)) => Some(*number),
+        _ => None,
+    }
+}
+
 impl JoinState {
     /// # Safety
     /// `node` and `plan` must belong together, in a running executor.
@@ -226,7 +234,9 @@ impl JoinState {
                         self.expressions.bindings(context, self.resource, &self.attributes)
                     }
                 };
-                let values = self.expressions.values(context, &self.plan);
+                // That of an outer row without values may be an error.
+                let of_outer = self.filter.as_ref().and_then(value_number);
+                let values = self.expressions.values(context, &self.plan, of_outer);
                 let (resource, plan, size) = (self.resource, &self.plan, self.page_size);
                 job::asking(resource, plan, bindings, &values, None, size, false)
             });
@@ -332,12 +342,9 @@ impl JoinState {
                     let lists = self.expressions.bindings(context, self.resource, &self.attributes);
                     return lists.into_iter().map(Key::List).collect();
                 };
-                let values = self.expressions.values(context, &self.plan);
-                match remote.fixed() {
-                    Some((_, Operand::Expression(number))) => match values.get(*number) {
-                        Some(Value::Uuid(bytes)) => vec![Key::Value(*bytes)],
-                        _ => Vec::new(),
-                    },
+                let values = self.expressions.values(context, &self.plan, None);
+                match value_number(remote).and_then(|number| values.get(number)) {
+                    Some(Value::Uuid(bytes)) => vec![Key::Value(*bytes)],
                     _ => Vec::new(),
                 }
             });
@@ -429,6 +436,7 @@ impl JoinState {
                         return true;
                     }
                     pg_sys::ExecClearTuple(slot);
+                    pgrx::check_for_interrupts!();
                 }
             } else if !self.next_inner() {
                 if !matches!(kind, JoinKind::Left | JoinKind::Anti) {

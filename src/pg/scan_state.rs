@@ -185,7 +185,7 @@ impl ScanState {
             PgMemoryContexts::For(self.value_memory).switch_to(|_| {
                 let slice = self.expressions.slice(context);
                 let bindings = self.bindings(context);
-                let values = self.expressions.values(context, &self.plan);
+                let values = self.expressions.values(context, &self.plan, None);
                 // Each of a parent's lists takes a request, however few rows it has.
                 let reusable = self.runs_again && self.memo.is_some() && self.fans_out();
                 let (resource, plan, size) = (self.resource, &self.plan, self.page_size);

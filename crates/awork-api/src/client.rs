@@ -143,7 +143,8 @@ impl Client {
             let limited = failure.error.kind == ErrorKind::RateLimited;
             self.count(|c| &c.limited, limited.into());
             if let Retry::After(wait) = failure.retry {
-                self.workspace.budget.block(wait);
+                // Who cannot wait so long gets an error, and the next one may try again.
+                self.workspace.budget.block(wait.min(LONGEST_WAIT));
             }
             if limited || matches!(failure.retry, Retry::BackOff) {
                 self.workspace.congestion.refused(self.settings.max_concurrency);

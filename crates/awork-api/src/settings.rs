@@ -30,7 +30,7 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How often a failed request is sent again, 0 to 10.
     pub max_retries: usize,
-    /// Requests per second that are sent at the most, whatever awork allows; 0.1 to 1000.
+    /// Requests per second that are sent at the most, whatever awork allows; 0.1 to 500.
     pub rate_limit: Option<f64>,
     /// How long an answer serves again; zero for never.
     pub cache_ttl: Duration,
@@ -168,8 +168,8 @@ fn seconds(option: &str, value: &str) -> Result<Duration, Error> {
 
 fn rate(value: &str) -> Result<f64, Error> {
     match value.trim().parse::<f64>() {
-        Ok(rate) if (0.1..=1000.0).contains(&rate) => Ok(rate),
-        _ => Err(invalid("rate_limit", "must be a number of requests per second from 0.1 to 1000")),
+        Ok(rate) if (0.1..=500.0).contains(&rate) => Ok(rate),
+        _ => Err(invalid("rate_limit", "must be a number of requests per second from 0.1 to 500")),
     }
 }
 

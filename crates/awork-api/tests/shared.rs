@@ -9,7 +9,7 @@ use awork_api::catalogue::columns::Source;
 use awork_api::rows::{Kind, Projection, Target};
 use awork_api::scan::{Job, Order, Start};
 use awork_api::shared::cache;
-use awork_sandbox::{Config, RateLimit};
+use awork_sandbox::{Action, Config, RateLimit};
 
 use common::*;
 
@@ -127,6 +127,28 @@ fn the_beginning_of_a_list_is_asked_for_again_with_the_rest_if_it_is_old() {
     std::thread::sleep(Duration::from_millis(10_500));
     awork.read(old());
     assert_eq!(awork.sandbox.log().len(), SCALE.div_ceil(PAGE as usize));
+
+    // A list that the cache has whole is read from there to its end, whatever is dropped meanwhile.
+    std::thread::sleep(Duration::from_millis(10_500));
+    let mut scan = awork.start(old());
+    let mut delivered = Delivered::default();
+    delivered.take(&mut scan, false);
+    let dropped = cache::cache().unwrap().clear(awork.client.workspace_id());
+    assert!(dropped as usize >= SCALE.div_ceil(PAGE as usize));
+    scan.demand();
+    delivered.take(&mut scan, true);
+    assert_eq!(delivered.distinct(), awork.ids("time_entries", &[]));
+    assert_eq!(awork.sandbox.log().len(), 0);
+}
+
+#[test]
+fn a_limit_that_resets_much_later_is_an_error_and_stops_nobody_for_longer() {
+    let awork = workspace();
+    let refusal = Action::Status { status: 429, code: None, retry_after: Some(3600) };
+    awork.fault("/users", None, refusal);
+    let started = Instant::now();
+    assert!(awork.read(job("users")).ended.unwrap().is_err());
+    assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[test]

@@ -59,6 +59,11 @@ fn rows_are_those_of_a_copy() {
                 "SELECT p.id, e.duration FROM projects p JOIN time_entries e ON e.project_id = p.id",
                 INNER,
             ),
+            // A value that is an error for a row that is not there.
+            (
+                "SELECT e.id, p.name FROM time_entries e JOIN projects p ON p.id = coalesce(e.project_id::text, 'none')::uuid WHERE e.project_id IS NOT NULL",
+                INNER,
+            ),
             // Keys that are null, or that name nothing.
             ("SELECT e.id, t.name FROM time_entries e LEFT JOIN tasks t ON t.id = e.task_id", LEFT),
             (

@@ -19,7 +19,8 @@
 ///
 /// The words of types that are passed by value are their `Datum`s on 64-bit platforms (`postgres.h`).
 /// A text in the arena is a `varlena` with a four-byte header (`varatt.h`) at a multiple of four,
-/// followed by a NUL, so that it can serve as a `text` datum and as a C string.
+/// followed by a NUL, so that it can serve as a `text` datum and as a C string. (The system's
+/// allocator aligns the beginning of the arena to more than that.)
 #[derive(Debug, Default, Clone)]
 pub struct Batch {
     /// Columns per row; may be 0 where only the number of rows is wanted.

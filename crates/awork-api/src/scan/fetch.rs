@@ -3,6 +3,7 @@
 //! the permits to be in flight.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Progress;
 use super::job::Job;
-use super::kept::{self, PagedList};
+use super::kept::{self, KeptPages, PagedList, Usable};
 use super::reader::{Page, Reader};
 use crate::catalogue::Shape;
 use crate::client::{Answer, Client};
@@ -42,6 +43,8 @@ pub(super) enum Part {
     First(PagedList),
     /// A page of a list whose first page was asked for then.
     Later(u64),
+    /// A page of a list that the cache had whole.
+    Kept(Arc<KeptPages>),
 }
 
 impl Reader {
@@ -56,7 +59,6 @@ impl Reader {
         let (client, job, progress) =
             (self.client.clone(), self.job.clone(), self.progress.clone());
         let permits = self.permits.clone();
-        progress.sending(&request::shown(job.resource.version, &target));
         AbortOnDropHandle::new(tokio::spawn(async move {
             let _permit = permits.acquire().await;
             let request = Request { client: &client, job: &job, progress: &progress, wanted };
@@ -85,20 +87,29 @@ impl Request<'_> {
         part: &Part,
     ) -> Result<Page, Error> {
         let (client, ttl) = (self.client, self.job.cache_ttl);
+        if let Part::Kept(pages) = part
+            && let Some(copy) = pages.take(page)
+            && let Some((info, batch)) = copy.read()
+        {
+            self.used(copy.date);
+            return Ok(Page { batch, info, date: copy.date, kept: None });
+        }
         let together_with = if let Part::Later(date) = part { Some(*date) } else { None };
         let key = kept::key(client, self.job, target, self.wanted, together_with);
         let mut pause = SHORTEST_PAUSE;
         let ticket = loop {
             match cache.look(&key, ttl) {
                 Found::Answer(info, batch, date) => {
-                    if let Part::First(list) = part
-                        && !kept::Kept::new(cache, client, self.job, list, info, date).is_usable()
-                    {
-                        break cache.renew(&key);
+                    let mut kept = None;
+                    if let Part::First(list) = part {
+                        match Usable::new(cache, client, self.job, list, &info, date) {
+                            Usable::BeingRead => {}
+                            Usable::Whole(pages) => kept = Some(pages),
+                            Usable::Not => break cache.renew(&key),
+                        }
                     }
-                    client.count(|c| &c.hits, 1);
-                    client.used(cache::age(date));
-                    return Ok(Page { batch, info, date });
+                    self.used(date);
+                    return Ok(Page { batch, info, date, kept });
                 }
                 Found::InFlight => {
                     tokio::time::sleep(pause).await;
@@ -113,9 +124,16 @@ impl Request<'_> {
         Ok(page)
     }
 
+    /// Takes note of an answer from the cache.
+    fn used(&self, date: u64) {
+        self.client.count(|c| &c.hits, 1);
+        self.client.used(cache::age(date));
+    }
+
     async fn ask(&self, target: &str, page: u64) -> Result<Page, Error> {
         let Self { client, job, progress, wanted } = self;
         let resource = job.resource;
+        progress.sending(&request::shown(resource.version, target));
         let date = cache::date();
         let answer = match client.get(resource.version, target, &resource.headers).await {
             // A key that names nothing has no rows.
@@ -131,7 +149,7 @@ impl Request<'_> {
         progress.pages.fetch_add(1, Ordering::Relaxed);
         let shape = match wanted {
             Wanted::Headers => {
-                return Ok(Page { batch: Batch::new(0), info: answer.page, date });
+                return Ok(Page { batch: Batch::new(0), info: answer.page, date, kept: None });
             }
             Wanted::Rows => resource.shape,
             Wanted::Object(shape) => *shape,
@@ -145,7 +163,7 @@ impl Request<'_> {
         if let (Some(body), None) = (&answer.body, info.total) {
             info.fingerprint = Some(fingerprint(body));
         }
-        Ok(Page { batch, info, date })
+        Ok(Page { batch, info, date, kept: None })
     }
 }
 

@@ -1,5 +1,8 @@
 //! Lists of which the cache has pages.
 
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::fetch::Wanted;
@@ -7,7 +10,7 @@ use super::job::Job;
 use crate::client::Client;
 use crate::pages::PageInfo;
 use crate::request;
-use crate::shared::cache::{self, Cache};
+use crate::shared::cache::{self, Cache, Copied};
 
 /// A list as it is asked for, its pages apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,13 @@ pub(super) struct PagedList {
 }
 
 impl PagedList {
+    /// The numbers of its pages from the first that is read; none where nobody has said how many
+    /// there are.
+    fn pages(&self, first: &PageInfo) -> Option<RangeInclusive<u64>> {
+        let size = first.page_size.filter(|&size| size > 0).unwrap_or(self.page_size.into());
+        Some(self.first..=first.total?.div_ceil(size).max(self.first))
+    }
+
     pub(super) fn page(&self, page: u64) -> String {
         let orderby = self.orderby.as_deref();
         request::page(&self.target, page, self.page_size, orderby, &self.filter)
@@ -54,55 +64,88 @@ pub(super) fn key(
     }
 }
 
-/// What the cache has of a list.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Kept {
-    /// Pages of the list from the first one that is read; none where nobody has said.
-    pub(super) pages: Option<u64>,
-    /// Those that are not there.
-    missing: u64,
-    /// When the last of them was asked for.
-    latest: u64,
-}
+/// The pages of a list that were read together, for a scan that reads on from them: nothing of
+/// the list is asked for any more, whatever becomes of the cache meanwhile.
+#[derive(Debug)]
+pub(super) struct KeptPages(Mutex<HashMap<u64, Copied>>);
 
 /// Pages that were read with so much time between them are not of one reading.
 const ONE_READING: Duration = Duration::from_secs(10);
 
-impl Kept {
-    /// Looks for the other pages of a list whose first page is there.
+/// The most bytes that are copied out of the cache at a time.
+const MOST: usize = 64 << 20;
+
+/// What a reading can do with a first page that the cache has.
+pub(super) enum Usable {
+    /// Go on with the pages that are there and ask for the others: the list is being read.
+    BeingRead,
+    /// Go on with these pages, which are all.
+    Whole(Arc<KeptPages>),
+    /// Nothing: a list that has changed since would miss rows between old pages and new ones.
+    Not,
+}
+
+impl KeptPages {
+    /// Takes a page.
+    pub(super) fn take(&self, page: u64) -> Option<Copied> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&page)
+    }
+
+    /// All pages of a list from the first that is read; none where one is missing, or there are
+    /// more than `most`.
+    pub(super) fn of(
+        cache: &Cache,
+        client: &Client,
+        job: &Job,
+        list: &PagedList,
+        most: u64,
+    ) -> Option<Arc<Self>> {
+        let first = key(client, job, &list.page(list.first), Wanted::Rows, None);
+        let (info, date) = cache.peek(&first, job.cache_ttl)?;
+        let pages = list.pages(&info)?;
+        if pages.clone().count() as u64 > most {
+            return None;
+        }
+        let mut copies = HashMap::new();
+        let mut bytes = 0;
+        for page in pages {
+            let later = || key(client, job, &list.page(page), Wanted::Rows, Some(date));
+            let key = if page == list.first { first.clone() } else { later() };
+            let copy = cache.copy(&key)?;
+            // A first page that was renewed just now is of another reading.
+            if page == list.first && copy.date != date {
+                return None;
+            }
+            bytes += copy.bytes();
+            if bytes > MOST {
+                return None;
+            }
+            copies.insert(page, copy);
+        }
+        Some(Arc::new(Self(Mutex::new(copies))))
+    }
+}
+
+impl Usable {
+    /// What can be done with the first page of a list, which was asked for at `date`.
     pub(super) fn new(
         cache: &Cache,
         client: &Client,
         job: &Job,
         list: &PagedList,
-        first: PageInfo,
+        info: &PageInfo,
         date: u64,
     ) -> Self {
-        let size = first.page_size.filter(|&size| size > 0).unwrap_or(list.page_size.into());
-        let last = first.total.map(|total| total.div_ceil(size));
-        let mut kept = Self {
-            pages: last.map(|last| (last + 1).saturating_sub(list.first)),
-            missing: 0,
-            latest: date,
-        };
-        for page in list.first + 1..=last.unwrap_or(0) {
+        let later = |page: u64| {
             let key = key(client, job, &list.page(page), Wanted::Rows, Some(date));
-            match cache.peek(&key, job.cache_ttl) {
-                Some((_, date)) => kept.latest = kept.latest.max(date),
-                None => kept.missing += 1,
-            }
+            cache.peek(&key, Duration::MAX).map(|(_, date)| date)
+        };
+        let pages = list.pages(info);
+        let latest = pages.into_iter().flatten().skip(1).filter_map(later).max();
+        if cache::age(latest.unwrap_or(date)) < ONE_READING {
+            return Usable::BeingRead;
         }
-        kept
-    }
-
-    /// Whether all pages are there.
-    pub(super) fn is_whole(self) -> bool {
-        self.pages.is_some() && self.missing == 0
-    }
-
-    /// Whether a reading may go on with its pages: a list that has changed since they were read
-    /// would miss rows between old pages and new ones.
-    pub(super) fn is_usable(self) -> bool {
-        self.is_whole() || cache::age(self.latest) < ONE_READING
+        let whole = KeptPages::of(cache, client, job, list, u64::MAX);
+        whole.map_or(Usable::Not, Usable::Whole)
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::ask::Asked;
 use super::fetch::{Part, Wanted, stopped};
 use super::job::{Job, Start};
-use super::kept::{self, Kept, PagedList};
+use super::kept::{KeptPages, PagedList};
 use super::parents::{Lists, Next};
 use super::{Begun, Event, Outlet, Progress};
 use crate::catalogue::Location;
@@ -68,6 +68,8 @@ struct Open {
     pages: Pages,
     /// When its first page was asked for.
     read_since: Option<u64>,
+    /// Its pages, where the cache had all of them.
+    kept: Option<Arc<KeptPages>>,
     /// Rows that have come before the pages began.
     head: HashSet<u128>,
 }
@@ -77,6 +79,8 @@ struct Pending {
     binding: usize,
     bindings: Arc<Bindings>,
     filter: String,
+    /// Its pages, where the cache has all of them.
+    kept: Option<Arc<KeptPages>>,
     head: HashSet<u128>,
 }
 
@@ -94,6 +98,8 @@ pub(super) struct Page {
     pub(super) info: PageInfo,
     /// When it was asked for.
     pub(super) date: u64,
+    /// The pages that follow, where it is the first of a list that the cache had whole.
+    pub(super) kept: Option<Arc<KeptPages>>,
 }
 
 /// What is known while lists are read.
@@ -192,6 +198,7 @@ impl Reader {
             }
             let open = &mut reading.open[at];
             open.read_since.get_or_insert(received.date);
+            open.kept = open.kept.take().or(received.kept);
             let mut batch = received.batch;
             let is_plain = open.filter.is_empty();
             let announced = received.info.total;
@@ -270,6 +277,7 @@ impl Reader {
                     filter: pending.filter,
                     pages,
                     read_since: None,
+                    kept: pending.kept,
                     head: pending.head,
                 });
                 reading.lists_opened += 1;
@@ -278,11 +286,13 @@ impl Reader {
             match lists.next(self, reading.in_flight.is_empty()).await? {
                 Next::List(bindings) => {
                     self.count_parent();
-                    let asked = self.asked(&bindings);
-                    reading.asked = self.whole_list_kept(&bindings, &asked).unwrap_or(asked);
+                    reading.asked = self.asked(&bindings);
+                    let kept = self.whole_list_kept(&bindings, &reading.asked);
                     let with_ids = self.job.projection.reads_ids();
                     let bindings = Arc::new(bindings);
-                    if self.has_head(&reading.asked) && !reading.begun {
+                    if kept.is_some() {
+                        reading.open_kept(bindings, kept);
+                    } else if self.has_head(&reading.asked) && !reading.begun {
                         match self.head(reading, &bindings).await? {
                             Head::Enough => continue,
                             Head::More(head) => reading.open_later(bindings, head, with_ids),
@@ -320,10 +330,11 @@ impl Reader {
             filter: open.filter.clone(),
         };
         let target = if open.pages.is_paged(page) { list.page(page) } else { list.target.clone() };
-        let part = match open.read_since {
-            Some(date) => Part::Later(date),
-            None if open.pages.is_paged(page) => Part::First(list),
-            None => Part::Only,
+        let part = match (&open.kept, open.read_since) {
+            (Some(kept), _) => Part::Kept(kept.clone()),
+            (None, Some(date)) => Part::Later(date),
+            (None, None) if open.pages.is_paged(page) => Part::First(list),
+            (None, None) => Part::Only,
         };
         let task = self.fetch(target, page, Wanted::Rows, part);
         let (list, revision) = (open.number, reading.revision);
@@ -378,6 +389,7 @@ impl Reader {
                 binding: open.binding,
                 bindings: open.bindings.clone(),
                 filter: filter.clone(),
+                kept: None,
                 head: open.head.clone(),
             });
         }
@@ -385,11 +397,11 @@ impl Reader {
         Ok(())
     }
 
-    /// What to ask with where the cache has the whole list: without filters, since the consumer
-    /// checks all conditions.
-    fn whole_list_kept(&self, bindings: &Bindings, asked: &Asked) -> Option<Asked> {
-        let ttl = self.job.cache_ttl;
-        let useful = ttl > Duration::ZERO
+    /// The pages of the whole list, where the cache has them and a filtered one was asked for: the
+    /// consumer checks all conditions.
+    fn whole_list_kept(&self, bindings: &Bindings, asked: &Asked) -> Option<Arc<KeptPages>> {
+        let useful = self.job.cache_ttl > Duration::ZERO
+            && matches!(self.job.start, Start::Beginning | Start::All)
             && asked.filters != [""]
             && self.job.order.required.is_none()
             && self.job.resource.paged;
@@ -401,18 +413,7 @@ impl Reader {
             orderby: asked.orderby.clone(),
             filter: String::new(),
         };
-        let (client, job) = (&self.client, &self.job);
-        let key = kept::key(client, job, &list.page(1), Wanted::Rows, None);
-        let (info, date) = cache.peek(&key, ttl)?;
-        let kept = Kept::new(cache, client, job, &list, info, date);
-        let all = kept.is_whole() && kept.pages <= Some(LARGEST_WHOLE);
-        all.then(|| Asked {
-            filters: vec![String::new()],
-            complete: false,
-            overlapping: false,
-            orderby: asked.orderby.clone(),
-            ordered: asked.ordered,
-        })
+        KeptPages::of(cache, &self.client, &self.job, &list, LARGEST_WHOLE)
     }
 
     /// Says what of the question is answered, once.
@@ -510,7 +511,7 @@ impl Reading {
     fn read_from_the_first(&mut self, at: usize) {
         let Open { binding, bindings, filter, head, .. } = self.open.remove(at);
         self.counts_differently = true;
-        self.pending.push_front(Pending { binding, bindings, filter, head });
+        self.pending.push_front(Pending { binding, bindings, filter, kept: None, head });
     }
 
     /// Drops the rows that have come with another filter.
@@ -520,6 +521,14 @@ impl Reading {
         let known: HashSet<u128> = ids.filter(|id| seen.contains(&(binding, *id))).collect();
         seen.extend(batch.ids().iter().flatten().map(|id| (binding, *id)));
         batch.drop_rows(|id| known.contains(&id));
+    }
+
+    /// Puts a list that is read without a filter behind those that wait.
+    fn open_kept(&mut self, bindings: Arc<Bindings>, kept: Option<Arc<KeptPages>>) {
+        let binding = self.bindings_opened;
+        self.bindings_opened += 1;
+        let (filter, head) = (String::new(), HashSet::new());
+        self.pending.push_back(Pending { binding, bindings, filter, kept, head });
     }
 
     /// Puts the lists of some parameters behind those that wait, one per filter.
@@ -534,6 +543,7 @@ impl Reading {
                 binding,
                 bindings: bindings.clone(),
                 filter: filter.clone(),
+                kept: None,
                 head: head.clone(),
             });
         }

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use super::now;
 
-/// The most requests in a second that are kept apart; a larger limit counts as this.
+/// The most requests in a second that are kept apart. A larger limit counts as this; where there is
+/// none, more are not counted.
 const MOST_PER_SECOND: usize = 512;
 
 /// The seconds of a minute, and some more for one that has just begun.
@@ -26,7 +27,7 @@ const SECONDS: usize = 64;
 const SECOND: u64 = 1_000_000;
 
 /// How long a request holds its slot if its process ends without saying so.
-const LOST: u64 = 10 * SECOND;
+const LOST: u64 = 60 * SECOND;
 
 /// Marks a slot whose request has not been answered.
 const IN_FLIGHT: u64 = 1 << 63;
@@ -61,6 +62,8 @@ struct Window {
     limit: AtomicU64,
     /// What the last answer has left, less what has been sent since.
     left: AtomicI64,
+    /// Whether an answer has left less than the limit, 0 or 1.
+    counts: AtomicU64,
 }
 
 /// What an answer says of the limits: requests per window, and those left of it.
@@ -99,7 +102,8 @@ impl Busy {
 #[derive(Debug)]
 pub struct Permit<'b> {
     budget: &'b Budget,
-    slot: usize,
+    /// Its slot, and what it has put there.
+    slot: Option<(usize, u64)>,
     hold: u64,
     /// Its number among the requests.
     number: u64,
@@ -166,14 +170,18 @@ impl Budget {
         if before.own() >= most || !(by_count || self.second.left.load(Relaxed) > 0) {
             return Err(before.first_free.unwrap_or(at + hold));
         }
-        let Some(slot) = self.take_slot(IN_FLIGHT | (at + hold + LOST), at) else {
+        let value = IN_FLIGHT | (at + hold + LOST);
+        let slot = self.take_slot(value, at);
+        if slot.is_none() && (limit < usize::MAX || most < usize::MAX) {
             return Err(before.first_free.unwrap_or(at + hold));
-        };
+        }
         // Another one may have taken what seemed to be the last.
         let after = self.busy(at);
         let left = self.second.left.fetch_sub(1, Relaxed);
         if after.own() > most || !((by_count && after.all() <= limit) || left > 0) {
-            self.slots[slot].store(0, Relaxed);
+            if let Some(slot) = slot {
+                self.slots[slot].store(0, Relaxed);
+            }
             self.second.left.fetch_add(1, Relaxed);
             return Err(at);
         }
@@ -181,6 +189,7 @@ impl Budget {
         let in_minute_before = self.in_last_minute(at);
         self.count(at, 1);
         let number = self.sent.fetch_add(1, Relaxed);
+        let slot = slot.map(|slot| (slot, value));
         Ok(Permit { budget: self, slot, hold, number, before, in_minute_before })
     }
 
@@ -214,7 +223,7 @@ impl Budget {
 
     /// Sends nothing for a while, since a request was refused for its rate.
     pub fn block(&self, wait: Duration) {
-        let until = now() + u64::try_from(wait.as_micros()).unwrap_or(0);
+        let until = now().saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
         self.blocked_until.fetch_max(until, Relaxed);
         self.second.left.store(0, Relaxed);
     }
@@ -255,6 +264,8 @@ impl Permit<'_> {
         if let Some((limit, left)) = allowance.second {
             budget.second.set(limit, left, not_counted);
             let ours = self.before.all() as u64 + 1 + sent_since;
+            // Another answer may have told of the same requests.
+            let ours = ours.max(budget.busy(at).all() as u64);
             for _ in 0..(limit.saturating_sub(left)).saturating_sub(ours) {
                 if budget.take_slot(OTHERS | (at + SECOND), at).is_none() {
                     break;
@@ -264,6 +275,7 @@ impl Permit<'_> {
         if let Some((limit, left)) = allowance.minute {
             budget.minute.set(limit, left, not_counted);
             let ours = self.in_minute_before + 1 + sent_since;
+            let ours = ours.max(budget.in_last_minute(at));
             budget.count(at, limit.saturating_sub(left).saturating_sub(ours));
         }
         if let Some(seconds) = allowance.used_up {
@@ -275,8 +287,11 @@ impl Permit<'_> {
 impl Window {
     /// An answer to a request has left so much, less what may have been counted since.
     fn set(&self, limit: u64, left: u64, since: u64) {
-        // Where all of the limit is left after a request, nothing is counted.
-        self.limit.store(if left < limit { limit } else { 0 }, Relaxed);
+        // Where all of the limit is left after a request, nothing is counted; but the first answer
+        // of a window may tell what was left before.
+        self.counts.fetch_max((left < limit).into(), Relaxed);
+        let counts = self.counts.load(Relaxed) != 0;
+        self.limit.store(if counts { limit } else { 0 }, Relaxed);
         let left = i64::try_from(left).unwrap_or(i64::MAX);
         self.left.store(left.saturating_sub_unsigned(since), Relaxed);
     }
@@ -291,7 +306,11 @@ impl Window {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.budget.slots[self.slot].store(now() + self.hold, Relaxed);
+        if let Some((slot, value)) = self.slot {
+            // After a long time another request may have it.
+            let free_at = now() + self.hold;
+            let _ = self.budget.slots[slot].compare_exchange(value, free_at, Relaxed, Relaxed);
+        }
     }
 }
 

@@ -158,3 +158,29 @@ fn a_process_that_ends_gives_its_slot_back() {
     assert!(budget.take(None, at + 5 * SECOND).is_err());
     assert!(budget.take(None, at + LOST + 2 * SECOND).is_ok());
 }
+
+#[test]
+fn a_request_that_took_very_long_leaves_the_slot_to_its_next_owner() {
+    let budget = told(second(1, 0));
+    let at = now() + 2 * SECOND;
+    let slow = budget.take(None, at).unwrap();
+    let next = budget.take(None, at + LOST + 2 * SECOND).unwrap();
+    drop(slow);
+    assert_eq!(budget.busy(at + LOST + 3 * SECOND).in_flight, 1);
+    drop(next);
+}
+
+#[test]
+fn a_limit_that_is_told_before_counting_stays_one() {
+    let budget = told(second(5, 4));
+    budget.take(None, now() + 2 * SECOND).unwrap().answered(second(5, 5));
+    assert_eq!(budget.limits().0, Some(5));
+}
+
+#[test]
+fn several_answers_tell_of_the_same_requests_of_others() {
+    let budget = budget();
+    let permits: Vec<_> = (0..4).map(|_| budget.take(None, now()).unwrap()).collect();
+    permits.iter().for_each(|permit| permit.answered(second(50, 16)));
+    assert_eq!(budget.busy(now()).others, 30);
+}

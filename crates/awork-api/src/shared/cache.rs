@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use memmap2::MmapMut;
 use once_cell::sync::OnceCell;
 
 use super::{flat, now};
@@ -67,6 +68,28 @@ pub enum Found {
     Nothing(Ticket),
 }
 
+/// An answer as the cache has it, with the columns that are wanted of it.
+#[derive(Debug)]
+pub struct Copied {
+    bytes: Vec<u8>,
+    width: usize,
+    positions: Vec<usize>,
+    /// When it was asked for.
+    pub date: u64,
+}
+
+impl Copied {
+    /// What it says; none where the bytes are no answer.
+    pub fn read(&self) -> Option<(PageInfo, Batch)> {
+        flat::read(&self.bytes, self.width, &self.positions)
+    }
+
+    /// The memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 /// A request for whose answer others may wait.
 pub struct Ticket {
     cache: &'static Cache,
@@ -75,10 +98,17 @@ pub struct Ticket {
     answered: bool,
 }
 
-/// A heap of bytes for one process.
-struct Heap(Mutex<Vec<u8>>);
+/// Memory of one process, a mapping that takes no more than is used of it.
+struct Own(Mutex<MmapMut>);
 
-impl Memory for Heap {
+impl Own {
+    /// None where there is not so much memory.
+    fn new(bytes: usize) -> Option<Self> {
+        Some(Self(Mutex::new(MmapMut::map_anon(bytes).ok()?)))
+    }
+}
+
+impl Memory for Own {
     fn exclusive(&self, use_it: &mut dyn FnMut(&mut [u8])) {
         use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -105,7 +135,8 @@ pub fn cache() -> Option<&'static Cache> {
     CACHE
         .get_or_init(|| {
             let size = usize::try_from(SIZE.load(Ordering::Relaxed)).unwrap_or(0);
-            (size >= SMALLEST).then(|| Cache { memory: Box::new(Heap(vec![0; size].into())) })
+            let memory = (size >= SMALLEST).then(|| Own::new(size)).flatten()?;
+            Some(Cache { memory: Box::new(memory) })
         })
         .as_ref()
 }
@@ -125,17 +156,18 @@ impl Cache {
         self.with(|ring| {
             let at = now();
             let mut in_flight = false;
+            // The newest first: an answer that is being renewed is waited for.
             for record in ring.chain(key) {
                 let Some(positions) = ring.columns(&record, key) else { continue };
                 let age = at.saturating_sub(record.at);
                 match record.state {
                     State::Answer if Duration::from_micros(age) <= ttl => {
-                        let width = record.columns as usize;
-                        copy = Some((ring.body(&record).to_vec(), width, positions, record.at));
+                        copy = Some(ring.copy(&record, positions));
                         return;
                     }
                     State::InFlight if age < PATIENCE && is_alive(record.process) => {
                         in_flight = true;
+                        break;
                     }
                     _ => {}
                 }
@@ -148,13 +180,26 @@ impl Cache {
                 }
             });
         });
-        if let Some((bytes, width, positions, asked_at)) = copy
-            && let Some((info, batch)) = flat::read(&bytes, width, &positions)
+        if let Some(copy) = copy
+            && let Some((info, batch)) = copy.read()
         {
-            return Found::Answer(info, batch, asked_at);
+            return Found::Answer(info, batch, copy.date);
         }
         // Without memory there is nobody who would wait.
         found.unwrap_or_else(|| Found::Nothing(ticket(0)))
+    }
+
+    /// A copy of an answer that is there, whatever its age.
+    pub fn copy(&self, key: &Key) -> Option<Copied> {
+        let mut copy = None;
+        self.with(|ring| {
+            let answer = |record: Record| {
+                let positions = ring.columns(&record, key)?;
+                (record.state == State::Answer).then(|| ring.copy(&record, positions))
+            };
+            copy = ring.chain(key).find_map(answer);
+        });
+        copy
     }
 
     /// A ticket for an answer that is to take the place of the one that is there.
@@ -213,14 +258,16 @@ impl Cache {
 
 impl Ticket {
     /// Keeps the answer, and ends the wait for it. `asked_at` is when it was asked for, by
-    /// [`date`]; no two answers have the same.
+    /// [`date`].
     pub fn answer(mut self, asked_at: u64, info: &PageInfo, batch: &Batch) {
         let mut body = Vec::with_capacity(batch.bytes());
         flat::write(info, batch, &mut body);
         self.answered = true;
         self.cache.with(|ring| {
-            ring.end(self.position);
-            ring.put(&self.key, State::Answer, asked_at, &body);
+            // Where the record has gone, the answers were dropped meanwhile, or much has come.
+            if ring.end(self.position) {
+                ring.put(&self.key, State::Answer, asked_at, &body);
+            }
         });
     }
 }
@@ -228,7 +275,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.answered {
-            self.cache.with(|ring| ring.end(self.position));
+            self.cache.with(|ring| {
+                ring.end(self.position);
+            });
         }
     }
 }
@@ -411,6 +460,11 @@ impl<'m> Ring<'m> {
         &self.bytes[at + body..at + (record.length - record.padding) as usize]
     }
 
+    fn copy(&self, record: &Record, positions: Vec<usize>) -> Copied {
+        let (bytes, width) = (self.body(record).to_vec(), record.columns as usize);
+        Copied { bytes, width, positions, date: record.at }
+    }
+
     /// Where the wanted columns are in a record; none where it lacks something.
     fn columns(&self, record: &Record, key: &Key) -> Option<Vec<usize>> {
         let at = self.offset(record.position) + RECORD;
@@ -487,14 +541,15 @@ impl<'m> Ring<'m> {
         self.set(8, tail);
     }
 
-    /// Nobody is to wait any more for a request that was in flight.
-    fn end(&mut self, position: u64) {
-        if position >= self.tail()
+    /// Nobody is to wait any more for a request that was in flight; false where it was no longer.
+    fn end(&mut self, position: u64) -> bool {
+        let is_there = position >= self.tail()
             && position < self.head()
-            && self.record(position).state == State::InFlight
-        {
+            && self.record(position).state == State::InFlight;
+        if is_there {
             self.kill(position);
         }
+        is_there
     }
 
     fn kill(&mut self, position: u64) {
@@ -502,13 +557,15 @@ impl<'m> Ring<'m> {
         self.bytes[at..at + 4].copy_from_slice(&(State::Dead as u32).to_le_bytes());
     }
 
+    /// Drops the answers of a workspace, and those that are on their way; returns the number of
+    /// the former.
     fn clear(&mut self, workspace: u64) -> u64 {
-        let of = |r: &Record| r.workspace == workspace && r.state == State::Answer;
-        let positions: Vec<u64> = self.records().filter(of).map(|r| r.position).collect();
-        for &position in &positions {
-            self.kill(position);
+        let of = |r: &Record| r.workspace == workspace && r.state != State::Dead;
+        let dropped: Vec<Record> = self.records().filter(of).collect();
+        for record in &dropped {
+            self.kill(record.position);
         }
-        positions.len() as u64
+        dropped.iter().filter(|record| record.state == State::Answer).count() as u64
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 const TTL: Duration = Duration::from_secs(60);
 
 fn cache(bytes: usize) -> &'static Cache {
-    Box::leak(Box::new(Cache { memory: Box::new(Heap(vec![0; bytes].into())) }))
+    Box::leak(Box::new(Cache { memory: Box::new(Own::new(bytes).unwrap()) }))
 }
 
 fn key(request: &str, columns: &[u64]) -> Key {
@@ -103,6 +103,33 @@ fn clearing_drops_one_workspace() {
     assert_eq!(cache.usage(1), (0, 0));
     assert!(numbers(cache, &key("a", &[1, 2]), TTL).is_none());
     assert!(numbers(cache, &other, TTL).is_some());
+}
+
+#[test]
+fn an_answer_that_is_on_its_way_does_not_outlive_the_clearing() {
+    let cache = cache(1 << 20);
+    let key = key("a", &[1, 2]);
+    let Found::Nothing(before) = cache.look(&key, TTL) else { panic!() };
+    assert_eq!(cache.clear(1), 0);
+    let Found::Nothing(after) = cache.look(&key, TTL) else { panic!("nobody waits for the old") };
+    let (info, batch) = page(&[1], 0);
+    before.answer(date(), &info, &batch);
+    assert!(matches!(cache.look(&key, TTL), Found::InFlight));
+    let (info, batch) = page(&[2], 0);
+    after.answer(date(), &info, &batch);
+    assert_eq!(numbers(cache, &key, TTL).map(|n| n[0]), Some(2));
+}
+
+#[test]
+fn an_answer_that_is_renewed_is_waited_for() {
+    let cache = cache(1 << 20);
+    let key = key("a", &[1, 2]);
+    put(cache, &key, &[1], 0);
+    let ticket = cache.renew(&key);
+    assert!(matches!(cache.look(&key, TTL), Found::InFlight));
+    drop(ticket);
+    assert_eq!(numbers(cache, &key, TTL).map(|n| n[0]), Some(1));
+    assert!(cache.copy(&key).and_then(|copy| copy.read()).is_some());
 }
 
 #[test]
