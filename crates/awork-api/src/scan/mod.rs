@@ -1,9 +1,9 @@
 //! Reads lists to their end with several pages in flight, and hands the rows over in order.
 //!
 //! [`job`] says what is read, `ask` which filters and order it is asked for with, `reader` does
-//! the reading with single requests from `fetch`, `answer` gives what takes no reading of a list,
-//! and [`parents`] finds the lists of a table that has one per parent. This file is the consumer's
-//! side.
+//! the reading with single requests from `fetch` and what the cache has of a list (`kept`),
+//! `answer` gives what takes no reading of a list, and [`parents`] finds the lists of a table that
+//! has one per parent. This file is the consumer's side.
 //!
 //! Fetching and decoding happen on the runtime's threads. The consumer's thread takes finished
 //! batches from a bounded channel; a socket becomes readable when there is one, so that the
