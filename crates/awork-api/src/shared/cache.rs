@@ -283,12 +283,12 @@ impl Drop for Ticket {
 }
 
 /// The present as answers are dated, in microseconds.
-pub(crate) fn date() -> u64 {
+pub fn date() -> u64 {
     now()
 }
 
 /// How long ago a date was.
-pub(crate) fn age(date: u64) -> Duration {
+pub fn age(date: u64) -> Duration {
     Duration::from_micros(now().saturating_sub(date))
 }
 
