@@ -9,6 +9,7 @@
 //! counts bytes since the beginning, so that one that has been overwritten is known by its number.
 //! Nothing in the bytes depends on where in memory they are, so that processes may share them.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -431,13 +432,14 @@ impl<'m> Ring<'m> {
 
     /// The records of a key, whatever their columns, the newest first.
     fn chain(&self, key: &Key) -> impl Iterator<Item = Record> {
-        let hash = key.hash();
+        let request = key.bytes();
+        let hash = hash(&request);
         let mut position = self.u64(self.bucket(hash));
         std::iter::from_fn(move || {
             while position >= self.tail() && position < self.head() {
                 let record = self.record(position);
                 position = record.previous;
-                if record.hash == hash && self.request(&record) == key.bytes().as_slice() {
+                if record.hash == hash && self.request(&record) == request.as_slice() {
                     return Some(record);
                 }
             }
@@ -498,7 +500,7 @@ impl<'m> Ring<'m> {
             end += rest;
         }
         self.make_room(end);
-        let hash = key.hash();
+        let hash = hash(&request);
         let bucket = self.bucket(hash);
         let offset = self.offset(position);
         let head = [
@@ -575,13 +577,12 @@ impl Key {
         bytes.extend(self.request.as_bytes());
         bytes
     }
+}
 
-    fn hash(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hasher};
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&self.bytes());
-        hasher.finish()
-    }
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 #[cfg(test)]
