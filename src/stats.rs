@@ -27,6 +27,7 @@ fn awork_fdw_server_stats(
         name!(requests_per_minute, Option<i64>),
         name!(cache_hits, i64),
         name!(cache_misses, i64),
+        name!(oldest_hit_ms, i64),
         name!(cached_answers, i64),
         name!(cached_bytes, i64),
     ),
@@ -49,6 +50,7 @@ fn awork_fdw_server_stats(
         minute.map(number),
         of(&counters.hits),
         of(&counters.misses),
+        of(&counters.oldest),
         number(answers),
         number(bytes),
     ))

@@ -153,6 +153,11 @@ fn the_statistics_are_those_of_the_servers_that_one_may_use() {
     sums(&mut w.client);
     assert_eq!(stat(&mut w, "requests"), 5);
     assert_eq!(stat(&mut w, "cached_answers"), 5);
+    assert_eq!(stat(&mut w, "oldest_hit_ms"), 0);
+    std::thread::sleep(Duration::from_millis(50));
+    sums(&mut w.client);
+    assert_eq!((stat(&mut w, "requests"), stat(&mut w, "cache_hits")), (5, 5));
+    assert!(stat(&mut w, "oldest_hit_ms") >= 50);
     assert!(stat(&mut w, "bytes_received") > 1_000_000);
     w.client
         .batch_execute(
