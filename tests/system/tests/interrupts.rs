@@ -57,22 +57,28 @@ fn cancel_and_timeout_at_every_stage() {
     for (stage, action) in stages() {
         let fault = Fault { path: "/projects".into(), query: None, nth: None, first: None, action };
         w.sandbox.add_fault(fault);
-        let took = cancelled(&mut w, "SELECT count(created_on) FROM projects");
-        assert!(took < LIMIT, "{stage}: cancelled after {took:?}");
-        assert_nothing_runs(&w, stage);
-
-        w.client.batch_execute("SET statement_timeout = '300ms'").unwrap();
-        let started = Instant::now();
-        let failure = w.failure("SELECT count(created_on) FROM projects");
-        let took = started.elapsed();
-        assert_eq!(failure.code, "57014", "{stage}");
-        assert!(took < Duration::from_millis(300) + LIMIT, "{stage}: timed out after {took:?}");
-        w.client.batch_execute("RESET statement_timeout").unwrap();
-        assert_nothing_runs(&w, stage);
+        ends_at_once(&mut w, stage, "SELECT count(created_on) FROM projects");
         w.sandbox.clear_faults();
         let rows = w.client.query("SELECT id FROM projects", &[]).unwrap();
         assert_eq!(rows.len(), w.sandbox.rows("projects", &[]).len(), "{stage}");
     }
+}
+
+/// Cancels a statement, and lets it run into its timeout: both take effect in time, and leave
+/// nothing running.
+fn ends_at_once(w: &mut Workspace, stage: &str, sql: &str) {
+    let took = cancelled(w, sql);
+    assert!(took < LIMIT, "{stage}: cancelled after {took:?}");
+    assert_nothing_runs(w, stage);
+
+    w.client.batch_execute("SET statement_timeout = '300ms'").unwrap();
+    let started = Instant::now();
+    let failure = w.failure(sql);
+    let took = started.elapsed();
+    assert_eq!(failure.code, "57014", "{stage}");
+    assert!(took < Duration::from_millis(300) + LIMIT, "{stage}: timed out after {took:?}");
+    w.client.batch_execute("RESET statement_timeout").unwrap();
+    assert_nothing_runs(w, stage);
 }
 
 #[test]
@@ -90,18 +96,7 @@ fn cancel_and_timeout_while_several_scans_are_waited_for() {
     for (stage, action) in stages() {
         let path = String::new();
         w.sandbox.add_fault(Fault { path, query: None, nth: None, first: None, action });
-        let took = cancelled(&mut w, all);
-        assert!(took < LIMIT, "{stage}: cancelled after {took:?}");
-        assert_nothing_runs(&w, stage);
-
-        w.client.batch_execute("SET statement_timeout = '300ms'").unwrap();
-        let started = Instant::now();
-        let failure = w.failure(all);
-        let took = started.elapsed();
-        assert_eq!(failure.code, "57014", "{stage}");
-        assert!(took < Duration::from_millis(300) + LIMIT, "{stage}: timed out after {took:?}");
-        w.client.batch_execute("RESET statement_timeout").unwrap();
-        assert_nothing_runs(&w, stage);
+        ends_at_once(&mut w, stage, all);
         w.sandbox.clear_faults();
     }
 }
