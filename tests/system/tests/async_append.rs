@@ -254,10 +254,12 @@ fn an_early_end_and_an_error_stop_all_scans() {
     let Some(mut w) = workspace("async_stops", config, &other) else { return };
     w.client.batch_execute("ALTER SERVER async_stops OPTIONS (ADD page_size '100')").unwrap();
     let all = "SELECT id FROM time_entries UNION ALL SELECT id FROM tasks WHERE name <> ''";
-    // One page of each is all that is asked for.
+    // One page of each is all that is asked for; where the first comes at once, the statement may
+    // end before the other request has left.
     w.sandbox.clear_log();
     w.client.query(&format!("SELECT * FROM ({all}) a LIMIT 10"), &[]).unwrap();
-    assert_eq!(finished(&w.sandbox).len(), 2);
+    let asked = finished(&w.sandbox).len();
+    assert!((1..=2).contains(&asked), "{asked} pages were asked for");
     w.sandbox.clear_log();
     w.client.query(&format!("SELECT * FROM ({all}) a LIMIT 500"), &[]).unwrap();
     let asked = finished(&w.sandbox).len();
