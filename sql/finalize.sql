@@ -47,6 +47,76 @@ COMMENT ON FUNCTION awork_fdw_cache_clear(text) IS
 COMMENT ON FUNCTION awork_fdw_server_stats(text) IS
     'Requests sent to the workspace of a server, and its share of the cache; see awork_fdw_stats.';
 
+-- Logins of users. The library reads and writes both tables below SQL, by the order of their
+-- columns; nobody else has to. Row level security without policies keeps out the roles that may
+-- read or write all tables. Their rows are no part of a dump.
+CREATE TABLE awork_fdw_tokens (
+    server oid NOT NULL,
+    role oid NOT NULL,
+    login uuid NOT NULL,
+    api_url text NOT NULL,
+    client_id text NOT NULL,
+    access_token text NOT NULL,
+    access_issued_at timestamptz NOT NULL,
+    access_expires_at timestamptz,
+    refresh_token text,
+    logged_in_at timestamptz NOT NULL,
+    refresh_began_at timestamptz,
+    seed text,
+    PRIMARY KEY (server, role)
+);
+
+COMMENT ON TABLE awork_fdw_tokens IS
+    'Tokens of the logins to awork; awork_fdw_logins shows what is not secret of them.';
+
+CREATE TABLE awork_fdw_login_requests (
+    server oid NOT NULL,
+    role oid NOT NULL,
+    api_url text NOT NULL,
+    client_id text NOT NULL,
+    state text NOT NULL,
+    verifier text NOT NULL,
+    redirect_uri text NOT NULL,
+    requested_at timestamptz NOT NULL,
+    PRIMARY KEY (server, role)
+);
+
+COMMENT ON TABLE awork_fdw_login_requests IS
+    'Logins to awork that have been begun by awork_fdw_login_url.';
+
+ALTER TABLE awork_fdw_tokens ENABLE ROW LEVEL SECURITY;
+ALTER TABLE awork_fdw_login_requests ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON awork_fdw_tokens, awork_fdw_login_requests FROM PUBLIC;
+
+CREATE VIEW awork_fdw_logins WITH (security_barrier) AS
+    SELECT server.srvname AS server,
+           role.rolname AS role,
+           token.client_id,
+           token.logged_in_at,
+           token.access_issued_at AS refreshed_at,
+           token.access_expires_at,
+           -- What was logged in to may have another address or client application by now.
+           token.refresh_token IS NULL
+               AND token.access_expires_at <= pg_catalog.statement_timestamp() AS needs_login
+    FROM awork_fdw_tokens AS token
+    JOIN pg_catalog.pg_foreign_server AS server ON server.oid = token.server
+    JOIN pg_catalog.pg_roles AS role ON role.oid = token.role
+    WHERE pg_catalog.pg_has_role(token.role, 'USAGE');
+
+COMMENT ON VIEW awork_fdw_logins IS
+    'Logins to awork of the roles that the user is or is a member of.';
+
+GRANT SELECT ON awork_fdw_logins TO PUBLIC;
+
+COMMENT ON FUNCTION awork_fdw_login_url(text) IS
+    'The address at which the current user logs in to awork for a server; good for ten minutes.';
+
+COMMENT ON FUNCTION awork_fdw_login(text, text) IS
+    'Completes a login with the code or the address that the browser was sent to.';
+
+COMMENT ON FUNCTION awork_fdw_logout(text, text) IS
+    'Forgets the login of a role to a server, by default that of the current user.';
+
 -- IMPORT FOREIGN SCHEMA can create tables but not comment on them, so the comments follow it.
 CREATE FUNCTION awork_fdw_comment_imported() RETURNS event_trigger
     LANGUAGE plpgsql

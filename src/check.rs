@@ -77,9 +77,8 @@ fn awork_fdw_check(
                 }
                 (_, None) => "connected; awork does not say whether this is an admin".to_owned(),
             };
+            let identity = me.name();
             let workspace = me.workspace.unwrap_or_default();
-            let names: Vec<String> = [me.first_name, me.last_name].into_iter().flatten().collect();
-            let identity = Some(names.join(" ").trim().to_owned()).filter(|name| !name.is_empty());
             (
                 true,
                 workspace.name,
@@ -100,6 +99,34 @@ fn awork_fdw_check(
         }
     };
     TableIterator::once(row)
+}
+
+/// Whether a client's credential is an admin; none where awork does not say.
+pub(crate) async fn is_admin(client: &Client) -> Option<bool> {
+    let permissions: Permissions = fetch(client, "/me/permissions").await.ok()?;
+    permissions.user_permission?.is_admin
+}
+
+/// Who is logged in to a server, as a sentence.
+pub(crate) fn identity(server: &str) -> String {
+    let client = pg::client_for_server(server);
+    match pg::block_on(async move { fetch::<Me>(&client, "/me").await }) {
+        Ok(me) => {
+            let name = me.name().map_or(String::new(), |name| format!(" as {name}"));
+            let workspace = me.workspace.and_then(|workspace| workspace.name);
+            let workspace = workspace.map(|name| format!("workspace \"{name}\""));
+            format!("logged in to {}{name}", workspace.as_deref().unwrap_or("awork"))
+        }
+        Err(error) => format!("logged in to awork, which does not say as whom: {error}"),
+    }
+}
+
+impl Me {
+    fn name(&self) -> Option<String> {
+        let names = [self.first_name.as_deref(), self.last_name.as_deref()];
+        let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ").trim().to_owned();
+        Some(name).filter(|name| !name.is_empty())
+    }
 }
 
 async fn fetch<T: Default + for<'de> Deserialize<'de>>(

@@ -8,6 +8,10 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 pub(crate) fn raise(error: Error) -> ! {
     let code = match error.kind {
         ErrorKind::Setting => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        ErrorKind::NoCredential => PgSqlErrorCode::ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED,
+        ErrorKind::HostNotAllowed => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        ErrorKind::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+        ErrorKind::NoResources => PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
         ErrorKind::Unreachable => PgSqlErrorCode::ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
         ErrorKind::Unauthorized => PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
         ErrorKind::PermissionDenied | ErrorKind::Blocked => {
@@ -114,22 +118,54 @@ pub(crate) fn is_of_value(code: PgSqlErrorCode) -> bool {
     digit(0) == u32::from(b'2') && [u32::from(b'2'), u32::from(b'3')].contains(&digit(1))
 }
 
+/// An option that only superusers may set.
+pub(crate) fn superuser_only(option: &str) -> ! {
+    report(
+        PgLogLevel::ERROR,
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied to set option \"{option}\""),
+        Some("Only superusers can name files of the database server.".to_owned()),
+        None,
+    )
+}
+
+/// Something of a role that the current user is not.
+pub(crate) fn not_the_role(role: &str) -> ! {
+    report(
+        PgLogLevel::ERROR,
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied to log out role \"{role}\""),
+        Some("Only superusers and roles that are members of it can do that.".to_owned()),
+        None,
+    )
+}
+
 /// A secret where every role can read it.
 pub(crate) fn warn_public_secret(option: &str) {
     warn(
         PgSqlErrorCode::ERRCODE_WARNING,
         format!("every role of this cluster can read the server option \"{option}\""),
-        Some(
+        Some(&format!(
             "Put it into a user mapping to keep it secret: \
-             CREATE USER MAPPING FOR … SERVER … OPTIONS (api_key '…'), \
-             then ALTER SERVER … OPTIONS (DROP api_key).",
-        ),
+             CREATE USER MAPPING FOR … SERVER … OPTIONS ({option} '…'), \
+             then ALTER SERVER … OPTIONS (DROP {option}).",
+        )),
     );
 }
 
 /// Something about a scan that the user should know.
 pub(crate) fn warn_incomplete(message: String) {
     let hint = "Rows may have been deleted while they were read, or awork left some out.";
+    warn(PgSqlErrorCode::ERRCODE_WARNING, message, Some(hint));
+}
+
+/// A credential that sees only a part.
+pub(crate) fn warn_not_admin(server: &str) {
+    let message = format!(
+        "the credential for foreign server \"{server}\" is no admin in awork, so rows may be missing"
+    );
+    let hint = "awork leaves out what the credential may not see. awork_fdw_check says who asks; \
+                SET awork_fdw.warn_not_admin = off hides this warning.";
     warn(PgSqlErrorCode::ERRCODE_WARNING, message, Some(hint));
 }
 

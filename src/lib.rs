@@ -2,8 +2,8 @@
 //!
 //! The modules in the order in which a query passes them: `options` and `import` make
 //! tables, `pg` plans and runs scans of them, `columns` says what a scan needs of a row,
-//! `error` turns what goes wrong into SQLSTATEs. `check`, `catalog` and `stats` are functions for
-//! people. HTTP, paging and decoding are in the crate `awork-api`, which knows no PostgreSQL.
+//! `error` turns what goes wrong into SQLSTATEs. `check`, `catalog`, `login` and `stats` are
+//! functions for people. HTTP, paging and decoding are in the crate `awork-api`, which knows no PostgreSQL.
 #![deny(unsafe_code)]
 
 use pgrx::prelude::*;
@@ -13,6 +13,7 @@ mod check;
 mod columns;
 mod error;
 mod import;
+mod login;
 mod options;
 #[allow(unsafe_code)]
 mod pg;

@@ -2,11 +2,12 @@
 //! their values make sense. All of them are in one table.
 
 use awork_api::catalogue::Catalogue;
-use awork_api::error::Error;
-use awork_api::settings::{ApiKey, Settings, flag};
+use awork_api::credentials::Secret;
+use awork_api::error::{Error, ErrorKind};
+use awork_api::settings::{self, Settings, flag};
 use pgrx::prelude::*;
 
-use crate::error;
+use crate::{error, pg};
 
 /// Where an option can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,24 @@ enum Context {
 /// Name, contexts, check of the value.
 type OptionEntry = (&'static str, &'static [Context], fn(&str, &str) -> Result<(), Error>);
 
+/// Where an API key comes from.
+pub(crate) const KEY_SOURCES: &[&str] = &["api_key", "api_key_file", "api_key_setting"];
+
+/// What says that the role logs in as a user.
+pub(crate) const LOGIN_SOURCES: &[&str] = &["client_id", "refresh_token"];
+
+/// Both places where a credential can be.
+const CREDENTIAL: &[Context] = &[Context::Server, Context::UserMapping];
+
 const OPTIONS: &[OptionEntry] = &[
-    ("api_key", &[Context::Server, Context::UserMapping], |_, value| ApiKey::new(value).map(drop)),
+    ("api_key", CREDENTIAL, secret),
+    ("api_key_file", CREDENTIAL, |option, value| settings::file(option, value).map(drop)),
+    ("api_key_setting", CREDENTIAL, setting_name),
+    ("client_id", CREDENTIAL, secret),
+    ("client_secret", CREDENTIAL, secret),
+    ("redirect_uri", CREDENTIAL, |_, value| settings::redirect_uri(value).map(drop)),
+    ("refresh_token", &[Context::UserMapping], secret),
+    ("ssl_ca_file", &[Context::Server], setting),
     ("api_url", &[Context::Server], setting),
     ("page_size", &[Context::Server, Context::Table], setting),
     ("max_concurrency", &[Context::Server], setting),
@@ -47,7 +64,32 @@ const OPTIONS: &[OptionEntry] = &[
 ];
 
 fn setting(option: &str, value: &str) -> Result<(), Error> {
-    Settings::default().set(option, value)
+    settings_with(option, value).map(drop)
+}
+
+fn settings_with(option: &str, value: &str) -> Result<Settings, Error> {
+    let mut settings = Settings::default();
+    settings.set(option, value).map(|()| settings)
+}
+
+fn secret(option: &str, value: &str) -> Result<(), Error> {
+    Secret::new(&format!("value of option \"{option}\""), value).map(drop)
+}
+
+/// A setting that a session can make up for itself, so that none of the server's own is sent.
+fn setting_name(option: &str, value: &str) -> Result<(), Error> {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
+    };
+    match value.contains('.') && value.split('.').all(is_word) {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::Setting,
+            format!("value of option \"{option}\" must be the name of a custom setting"),
+        )
+        .hint("Such a name is two words joined by a dot, for example app.awork_key.")),
+    }
 }
 
 /// The resource of this name, or an error that helps to find the right one.
@@ -82,8 +124,25 @@ fn validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
         if let Err(invalid) = check(name, value) {
             error::raise(invalid);
         }
-        if name == "api_key" && context == Some(Context::Server) {
+        if ["api_key_file", "ssl_ca_file"].contains(&name) && !pg::is_superuser() {
+            error::superuser_only(name);
+        }
+        if name == "api_url"
+            && let Err(refused) = settings_with(name, value).and_then(|s| pg::allow(&s))
+        {
+            error::raise(refused);
+        }
+        if ["api_key", "client_secret"].contains(&name) && context == Some(Context::Server) {
             error::warn_public_secret(name);
         }
+    }
+    let names = || options.iter().flatten().filter_map(|option| Some(option.split_once('=')?.0));
+    let keys: Vec<&str> = names().filter(|name| KEY_SOURCES.contains(name)).collect();
+    let login = names().find(|name| LOGIN_SOURCES.contains(name));
+    if let [first, second, ..] = [&keys[..], login.as_slice()].concat()[..] {
+        error::invalid_value(
+            format!("options \"{first}\" and \"{second}\" exclude each other"),
+            Some("A server or user mapping names one source of its credential.".into()),
+        );
     }
 }

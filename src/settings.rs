@@ -1,12 +1,15 @@
 //! Settings of a session: `awork_fdw.*`.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static REQUEST_COST: GucSetting<f64> = GucSetting::<f64>::new(100.0);
 static ROW_COST: GucSetting<f64> = GucSetting::<f64>::new(0.01);
 static CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
+static ALLOWED_HOSTS: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"*.awork.com, *.awork.io, localhost"));
+static WARN_NOT_ADMIN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_LOOKUP_JOIN: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// Defines the settings. Called when the library is loaded.
@@ -46,6 +49,22 @@ pub(crate) fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_string_guc(
+        c"awork_fdw.allowed_hosts",
+        c"Sets the hosts that requests may go to, separated by commas.",
+        c"localhost stands for this machine, *.awork.com for the domain and all below it, * for every host.",
+        &ALLOWED_HOSTS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"awork_fdw.warn_not_admin",
+        c"Warns once per session where the credential is no admin in awork.",
+        c"awork leaves out what others may not see, and says nothing.",
+        &WARN_NOT_ADMIN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     #[cfg(not(feature = "pg14"))]
     crate::pg::reserve_setting_prefix(c"awork_fdw");
 }
@@ -81,4 +100,14 @@ pub(crate) fn row_cost() -> f64 {
 /// Whether joins may run their lookups side by side.
 pub(crate) fn enable_lookup_join() -> bool {
     ENABLE_LOOKUP_JOIN.get()
+}
+
+/// The hosts that requests may go to.
+pub(crate) fn allowed_hosts() -> String {
+    ALLOWED_HOSTS.get().map_or_else(String::new, |hosts| hosts.to_string_lossy().into_owned())
+}
+
+/// Whether to say that the credential is no admin.
+pub(crate) fn warn_not_admin() -> bool {
+    WARN_NOT_ADMIN.get()
 }

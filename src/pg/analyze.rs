@@ -12,6 +12,7 @@ use awork_api::scan::{Event, Job, Order, Scan, Start, parents, sample};
 use awork_api::totals;
 use pgrx::prelude::*;
 
+use super::credential;
 use super::foreign::{self, ForeignTable};
 use super::output::Output;
 use super::wait::{block_on, or_raise, until_readable};
@@ -41,7 +42,7 @@ pub(super) unsafe extern "C-unwind" fn analyze_foreign_table(
     if !is_readable(&table) {
         return false;
     }
-    let rows = foreign::scope(table.server, owner)
+    let rows = credential::scope(table.server, owner)
         .and_then(|scope| totals::rows(scope, table.resource))
         .unwrap_or(table.resource.rows as f64);
     // SAFETY: the callback's results. The number of pages is only compared with others.
@@ -77,7 +78,7 @@ unsafe extern "C-unwind" fn acquire_sample_rows(
     // memory context is that of the sample.
     unsafe {
         let table = foreign::table((*relation).rd_id);
-        let client = foreign::client(table.server, (*(*relation).rd_rel).relowner);
+        let client = credential::client(table.server, (*(*relation).rd_rel).relowner);
         let mut output = Output::new(&table, |attribute| usize::try_from(attribute - 1).ok());
         let wanted = wanted as usize;
         let sample = read(&table, client, &output, wanted);

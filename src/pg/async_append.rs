@@ -3,6 +3,7 @@
 
 use pgrx::prelude::*;
 
+use super::login;
 use super::scan_state::ScanState;
 
 /// `IsForeignPathAsyncCapable` (fdwhandler.sgml).
@@ -43,6 +44,7 @@ pub(super) unsafe extern "C-unwind" fn foreign_async_configure_wait(
 pub(super) unsafe extern "C-unwind" fn foreign_async_notify(request: *mut pg_sys::AsyncRequest) {
     // Append's wait does not end for the latch in all minor versions, but for the reminder.
     pgrx::check_for_interrupts!();
+    login::serve_renewals();
     // SAFETY: as in `foreign_async_request`.
     unsafe { answer(request) }
 }

@@ -68,8 +68,8 @@ pub(super) unsafe extern "C-unwind" fn end_foreign_scan(node: *mut pg_sys::Forei
         }
         pg_sys::ExecClearTuple((*node).ss.ss_ScanTupleSlot);
         match lookup_join::is_one(node) {
-            true => (*(*node).fdw_state.cast::<JoinState>()).stop(),
-            false => (*(*node).fdw_state.cast::<ScanState>()).stop(),
+            true => (*(*node).fdw_state.cast::<JoinState>()).end(),
+            false => (*(*node).fdw_state.cast::<ScanState>()).end(),
         }
     }
 }

@@ -11,6 +11,7 @@ use awork_api::totals;
 use pgrx::PgList;
 use pgrx::prelude::*;
 
+use super::credential;
 use super::foreign::{self, ForeignTable};
 use super::lookup_join::JoinState;
 use super::node::{checked_user, range_table_entry};
@@ -128,7 +129,7 @@ unsafe fn join(
 fn parents_of(table: &ForeignTable, plan: &ScanPlan, user: pg_sys::Oid) -> String {
     let bound: Vec<usize> = plan.keys.iter().map(|key| key.parameter).collect();
     let chain = parents::chain(table.resource, &bound).filter(|_| table.fan_out);
-    let scope = foreign::scope(table.server, user);
+    let scope = credential::scope(table.server, user);
     let rows = |parent| scope.and_then(|scope| totals::rows(scope, parent));
     let shown: Vec<String> = chain
         .iter()

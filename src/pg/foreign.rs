@@ -1,20 +1,19 @@
 //! Reads servers, user mappings, foreign tables and their options from the catalogues.
 
 use std::ffi::CStr;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::time::Duration;
 
 use awork_api::catalogue::Resource;
-use awork_api::client::{Client, Origin};
-use awork_api::settings::{ApiKey, Settings, flag};
+use awork_api::error::Error;
+use awork_api::settings::{Settings, flag};
 use pgrx::{PgList, PgRelation, pg_sys};
 
 use super::wait::or_raise;
 use crate::columns::Attribute;
 use crate::{error, options};
 
-type Options = Vec<(String, String)>;
+/// Names and values of options.
+pub(super) type Options = Vec<(String, String)>;
 
 /// A foreign table and what it says of its scans.
 pub(super) struct ForeignTable {
@@ -93,18 +92,20 @@ fn attributes(relation: pg_sys::Oid) -> Vec<Attribute> {
 
 /// The settings of a server.
 pub(super) fn settings(server: pg_sys::Oid) -> Settings {
-    settings_of(&server_options(server).1)
+    or_raise(settings_of(&server_options(server).1))
 }
 
-fn settings_of(options: &Options) -> Settings {
+/// The settings that the options of a server make.
+pub(super) fn settings_of(options: &Options) -> Result<Settings, Error> {
     let mut settings = Settings::default();
     for (option, value) in options {
-        or_raise(settings.set(option, value));
+        settings.set(option, value)?;
     }
-    settings
+    Ok(settings)
 }
 
-fn server_options(server: pg_sys::Oid) -> (String, Options) {
+/// The name of a server and its options.
+pub(super) fn server_options(server: pg_sys::Oid) -> (String, Options) {
     // SAFETY: the server is referenced by a table or was just looked up by name.
     unsafe {
         let server = pg_sys::GetForeignServer(server);
@@ -112,88 +113,11 @@ fn server_options(server: pg_sys::Oid) -> (String, Options) {
     }
 }
 
-/// A client for a server as `user` may use it. The user mapping's key wins over the server's.
-pub(super) fn client(server: pg_sys::Oid, user: pg_sys::Oid) -> Arc<Client> {
-    let (name, server_options) = server_options(server);
-    let settings = settings_of(&server_options);
-    let (mapping, mapping_version) = mapping(server, user);
-    let Some(key) = find(&mapping, "api_key").or_else(|| find(&server_options, "api_key")) else {
-        error::missing_option(
-            format!("no API key for foreign server \"{name}\""),
-            "CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_key '…') sets one.",
-        );
-    };
-    super::shared::attach();
-    let origin = Origin {
-        workspace: workspace(server),
-        version: hash((workspace(server), server_version(server), mapping_version)),
-    };
-    Arc::new(or_raise(ApiKey::new(key).and_then(|key| Client::new(settings, key, origin))))
-}
-
 /// Tells the workspaces of this database server apart: each foreign server is one.
-fn workspace(server: pg_sys::Oid) -> u64 {
+pub(super) fn workspace(server: pg_sys::Oid) -> u64 {
     // SAFETY: a variable of the process.
     let database = unsafe { pg_sys::MyDatabaseId };
     u64::from(database.to_u32()) << 32 | u64::from(server.to_u32())
-}
-
-fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Another number after each change to a row of a catalogue: the transaction that wrote it, and
-/// where it is.
-///
-/// # Safety
-/// `tuple` must be a tuple of the catalogue cache.
-unsafe fn version(tuple: pg_sys::HeapTuple) -> u64 {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let header = (*tuple).t_data;
-        let xmin = (*header).t_choice.t_heap.t_xmin;
-        let place = (*tuple).t_self;
-        let frozen = pg_sys::HEAP_XMIN_FROZEN as u16;
-        hash((
-            u32::from(xmin),
-            (*header).t_infomask & frozen == frozen,
-            place.ip_blkid.bi_hi,
-            place.ip_blkid.bi_lo,
-            place.ip_posid,
-        ))
-    }
-}
-
-fn server_version(server: pg_sys::Oid) -> u64 {
-    // SAFETY: a syscache look-up; the tuple is released after it was read.
-    unsafe {
-        let cache = pg_sys::SysCacheIdentifier::FOREIGNSERVEROID as i32;
-        let tuple = pg_sys::SearchSysCache1(cache, server.into());
-        if tuple.is_null() {
-            return 0;
-        }
-        let version = version(tuple);
-        pg_sys::ReleaseSysCache(tuple);
-        version
-    }
-}
-
-/// Tells apart who asks which workspace; none where there is no key.
-pub(super) fn scope(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<u64> {
-    let (_, server_options) = server_options(server);
-    let (mapping, _) = mapping(server, user);
-    let key = find(&mapping, "api_key").or_else(|| find(&server_options, "api_key"))?;
-    let key = ApiKey::new(key).ok()?;
-    Some(awork_api::client::scope(&settings_of(&server_options), &key))
-}
-
-/// A client for the server of this name as the current user may use it.
-pub(crate) fn client_for_server(name: &str) -> Arc<Client> {
-    let server = usable_server(name);
-    // SAFETY: a variable of the process.
-    client(server, unsafe { pg_sys::GetUserId() })
 }
 
 /// The number of the workspace of the server of this name, which the current user may use.
@@ -205,7 +129,7 @@ pub(crate) fn workspace_of_server(name: &str) -> u64 {
 
 /// The server of this name, if it is one of awork_fdw that the current user may use; else an
 /// error.
-fn usable_server(name: &str) -> pg_sys::Oid {
+pub(super) fn usable_server(name: &str) -> pg_sys::Oid {
     let Ok(name) = std::ffi::CString::new(name) else {
         error::invalid_value("server name contains a NUL character".into(), None);
     };
@@ -247,33 +171,6 @@ unsafe fn require_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: *const std
     }
 }
 
-/// The options of the user's mapping, or else of PUBLIC's, and a number that is another one after
-/// each change to it; none where there is no mapping. `GetUserMapping` (foreign.c) would raise an
-/// error then, but a server may have the key.
-fn mapping(server: pg_sys::Oid, user: pg_sys::Oid) -> (Options, u64) {
-    for user in [user, pg_sys::InvalidOid] {
-        // SAFETY: a syscache look-up; the tuple is released after its options were copied.
-        unsafe {
-            let cache = pg_sys::SysCacheIdentifier::USERMAPPINGUSERSERVER as i32;
-            let tuple = pg_sys::SearchSysCache2(cache, user.into(), server.into());
-            if tuple.is_null() {
-                continue;
-            }
-            let mut is_null = false;
-            let attribute = pg_sys::Anum_pg_user_mapping_umoptions as pg_sys::AttrNumber;
-            let datum = pg_sys::SysCacheGetAttr(cache, tuple, attribute, &mut is_null);
-            let options = match is_null {
-                true => Options::new(),
-                false => definitions(pg_sys::untransformRelOptions(datum)),
-            };
-            let version = version(tuple);
-            pg_sys::ReleaseSysCache(tuple);
-            return (options, version);
-        }
-    }
-    (Options::new(), 0)
-}
-
 /// Copies a list of option definitions.
 ///
 /// # Safety
@@ -304,6 +201,7 @@ pub(super) unsafe fn text(pointer: *const std::ffi::c_char) -> String {
     }
 }
 
-fn find<'o>(options: &'o Options, name: &str) -> Option<&'o str> {
+/// The value of an option.
+pub(super) fn find<'o>(options: &'o Options, name: &str) -> Option<&'o str> {
     options.iter().find(|(option, _)| option == name).map(|(_, value)| value.as_str())
 }

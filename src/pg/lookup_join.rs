@@ -17,7 +17,6 @@ use pgrx::PgMemoryContexts;
 use pgrx::prelude::*;
 
 use super::expressions::Expressions;
-use super::foreign;
 use super::job::{self, Asking};
 use super::join::room;
 use super::lookups::{Lookups, started};
@@ -25,7 +24,9 @@ use super::node::{checked_user, memory_context, range_table_entry};
 use super::outer_rows::{Outer, OuterRows};
 use super::output::Output;
 use super::plan::{Join, JoinKind, ScanPlan};
+use super::rights::Rights;
 use super::scan_state::Totals;
+use super::{credential, foreign};
 use crate::columns::Attribute;
 use crate::error;
 
@@ -66,6 +67,9 @@ pub(super) struct JoinState {
     /// Different keys that were looked up.
     lookups: u64,
     batches: u64,
+    /// What the credential may do, where that is not known.
+    rights: Option<Rights>,
+    server: pg_sys::Oid,
 }
 
 /// One run of the join, from the first outer row to the last.
@@ -136,7 +140,7 @@ impl JoinState {
         let Some(join) = scan_plan.join.take() else { error::internal("a join without its plan") };
         let filter = join.filter.map(|index| scan_plan.conjuncts.remove(index).remote);
         let table = foreign::table(relation);
-        let client = foreign::client(table.server, user);
+        let client = credential::client(table.server, user);
         let output = Output::new(&table, |attribute| scan_plan.position(attribute));
         let key_of = match &filter {
             None => KeyOf::List,
@@ -183,6 +187,8 @@ impl JoinState {
             totals: Totals::default(),
             lookups: 0,
             batches: 0,
+            rights: None,
+            server: table.server,
         }
     }
 
@@ -247,6 +253,7 @@ impl JoinState {
             self.answers.clear();
             self.answered = asking.clone();
         }
+        self.rights = self.rights.take().or_else(|| Rights::ask(&self.client, self.server));
         self.outer.exhausted = false;
         self.run = Some(Run { asking, size: FIRST_BATCH, batch: None });
     }
@@ -537,6 +544,14 @@ impl JoinState {
             self.totals.add(scan);
         }
         self.outer.clear();
+    }
+
+    /// Ends the join. What the user should know of its credential is said now.
+    pub(super) fn end(&mut self) {
+        self.stop();
+        if let Some(rights) = self.rights.take() {
+            rights.tell();
+        }
     }
 
     /// What the join has done so far: its scans, how many keys it has looked up, and in how many

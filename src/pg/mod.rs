@@ -10,6 +10,7 @@ mod analyze;
 mod async_append;
 mod clause;
 mod create_plan;
+mod credential;
 mod datum;
 mod executor;
 mod explain;
@@ -21,6 +22,7 @@ mod join;
 mod join_plan;
 mod keys;
 mod label;
+mod login;
 mod lookup_join;
 mod lookups;
 mod memo;
@@ -31,6 +33,7 @@ mod output;
 mod plan;
 mod planner;
 mod relation;
+mod rights;
 mod run;
 mod scan_state;
 mod shared;
@@ -39,7 +42,9 @@ mod upper;
 mod values;
 mod wait;
 
-pub(crate) use foreign::{client_for_server, workspace_of_server};
+pub(crate) use credential::{allow, client_for_server};
+pub(crate) use foreign::workspace_of_server;
+pub(crate) use login::{log_in, log_out, login_url};
 pub(crate) use shared::request as request_shared_memory;
 pub(crate) use wait::block_on;
 
@@ -47,6 +52,12 @@ pub(crate) use wait::block_on;
 pub(crate) fn is_preloading() -> bool {
     // SAFETY: a variable of the server, which only its main thread writes.
     unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+/// Whether the current user is a superuser.
+pub(crate) fn is_superuser() -> bool {
+    // SAFETY: a look-up of the current user.
+    unsafe { pgrx::pg_sys::superuser() }
 }
 
 /// Keeps others from making up settings with this prefix.

@@ -11,6 +11,7 @@ use awork_api::totals;
 use pgrx::{PgList, pg_sys};
 
 use super::clause::{Expression, Reader};
+use super::credential;
 use super::foreign::{self, ForeignTable};
 use super::keys::{self, KeyColumn};
 use super::plan::{Conjunct, Key};
@@ -120,7 +121,7 @@ impl Relation {
         }
         let required = required_keys(table.resource).collect();
         let settings = foreign::settings(table.server);
-        let scope = foreign::scope(table.server, user);
+        let scope = credential::scope(table.server, user);
         let analyzed = (analyzed >= 1.0).then_some(analyzed);
         Self { table, settings, keys, required, fields, scope, analyzed }
     }

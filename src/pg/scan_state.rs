@@ -21,15 +21,16 @@ use pgrx::PgMemoryContexts;
 use pgrx::prelude::*;
 
 use super::expressions::Expressions;
-use super::foreign;
 use super::job::{self, Asking};
 use super::memo::Memo;
 use super::node::{checked_user, memory_context, range_table_entry};
 use super::output::Output;
 use super::plan::{ScanPlan, Tuple};
+use super::rights::Rights;
 use super::run::{Rows, Run, key};
 use super::sort::{Column, Sort};
 use super::wait::or_raise;
+use super::{credential, foreign};
 use crate::columns::{Attribute, known, required_keys, source};
 use crate::error;
 
@@ -61,6 +62,9 @@ pub(super) struct ScanState {
     runs_again: bool,
     pub(super) memo: Option<Memo>,
     pub(super) totals: Totals,
+    /// What the credential may do, where that is not known.
+    rights: Option<Rights>,
+    server: pg_sys::Oid,
 }
 
 /// What a scan has done, for EXPLAIN.
@@ -108,7 +112,7 @@ impl ScanState {
             )
         };
         let table = foreign::table(relation);
-        let client = foreign::client(table.server, user);
+        let client = credential::client(table.server, user);
         let output = Output::new(&table, |attribute| {
             scan_plan.attributes.contains(&attribute).then(|| scan_plan.position(attribute))?
         });
@@ -139,6 +143,8 @@ impl ScanState {
             runs_again: false,
             memo: repeats.then(|| Memo::new(room)),
             totals: Totals::default(),
+            rights: None,
+            server: table.server,
         }
     }
 
@@ -177,6 +183,14 @@ impl ScanState {
         }
     }
 
+    /// Ends the scan. What the user should know of its credential is said now.
+    pub(super) fn end(&mut self) {
+        self.stop();
+        if let Some(rights) = self.rights.take() {
+            rights.tell();
+        }
+    }
+
     /// Evaluates the expressions and starts reading.
     unsafe fn start(&mut self, context: *mut pg_sys::ExprContext) {
         // SAFETY: nobody has a reference to the values of an earlier run any more.
@@ -211,6 +225,7 @@ impl ScanState {
             remaining: slice.and_then(|slice| slice.count),
         };
         if let Some(asking) = asking {
+            self.rights = self.rights.take().or_else(|| Rights::ask(&self.client, self.server));
             let known = match &mut self.memo {
                 Some(memo) => {
                     let base = self.client.settings().api_url.as_str();

@@ -5,32 +5,57 @@
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use awork_api::credentials::RENEWALS;
 use awork_api::error::{Error, ErrorKind};
 use awork_api::runtime::runtime;
 use pgrx::pg_sys;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::login;
 use crate::error;
 
-/// Sleeps until `fd` is readable. Raises an error where the statement is to end.
+/// How often a wait looks for access tokens that are to be renewed, in milliseconds.
+const LOOK_FOR_RENEWALS: i64 = 50;
+
+/// Sleeps until `fd` is readable, or for a moment where somebody may ask for another access
+/// token. Raises an error where the statement is to end.
 pub(super) fn until_readable(fd: RawFd) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_EXIT_ON_PM_DEATH;
+    let (timed, timeout) = match RENEWALS.is_used() {
+        true => (pg_sys::WL_TIMEOUT, LOOK_FOR_RENEWALS),
+        false => (0, -1),
+    };
     // SAFETY: the latch is this process's own; the descriptor is open as long as its owner,
     // who called. An error that is raised here leaves nothing behind.
     unsafe {
         pgrx::check_for_interrupts!();
         let woken = pg_sys::WaitLatchOrSocket(
             pg_sys::MyLatch,
-            events as i32,
+            (events | timed) as i32,
             fd,
-            -1,
+            timeout,
             pg_sys::PG_WAIT_EXTENSION,
         );
         if woken & pg_sys::WL_LATCH_SET as i32 != 0 {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
+        pgrx::check_for_interrupts!();
+    }
+    login::serve_renewals();
+}
+
+/// Sleeps for a time. Raises an error where the statement is to end.
+pub(super) fn pause(time: Duration) {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: the latch is this process's own.
+    unsafe {
+        pgrx::check_for_interrupts!();
+        let milliseconds = time.as_millis() as i64;
+        pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, milliseconds, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
         pgrx::check_for_interrupts!();
     }
 }

@@ -8,21 +8,22 @@
 //! credential or path stays refused.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 use crate::buffers::BUFFERS;
+use crate::connections::{connections, innermost};
+use crate::credentials::{Credential, Secret, bearer};
 use crate::error::{Error, ErrorKind, excerpt};
 use crate::pages::PageInfo;
 use crate::request::shown;
-use crate::settings::{ApiKey, Settings};
+use crate::settings::Settings;
 use crate::shared::budget::{Allowance, Permit};
 use crate::shared::workspace::{Counters, Known, workspace};
 
@@ -40,7 +41,7 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 pub struct Client {
     http: reqwest::Client,
     settings: Settings,
-    key: ApiKey,
+    credential: Credential,
     origin: Origin,
     workspace: Known,
     /// What has been sent and received so far.
@@ -68,10 +69,22 @@ pub struct Answer {
 
 impl Client {
     /// A client for a workspace. Connections are shared by all clients of the process.
-    pub fn new(settings: Settings, key: ApiKey, origin: Origin) -> Result<Self, Error> {
-        let http = connections(settings.connect_timeout, settings.api_url.scheme() == "https")?;
+    pub fn new(settings: Settings, credential: Credential, origin: Origin) -> Result<Self, Error> {
+        let http = connections(&settings)?;
         let workspace = workspace(origin.workspace);
-        Ok(Self { http, settings, key, origin, workspace, counters: Counters::default() })
+        Ok(Self { http, settings, credential, origin, workspace, counters: Counters::default() })
+    }
+
+    /// The same client with counters of its own.
+    pub fn another(&self) -> Self {
+        Self {
+            http: self.http.clone(),
+            settings: self.settings.clone(),
+            credential: self.credential.clone(),
+            origin: self.origin,
+            workspace: self.workspace.clone(),
+            counters: Counters::default(),
+        }
     }
 
     /// The settings it was made with.
@@ -80,9 +93,9 @@ impl Client {
     }
 
     /// Tells apart who asks which workspace, for what is remembered of answers. Says nothing of
-    /// the key.
+    /// the credential.
     pub fn scope(&self) -> u64 {
-        scope(&self.settings, &self.key)
+        scope(&self.settings, &self.credential)
     }
 
     /// Tells apart whose answers, and of which version of the server, the cache has.
@@ -90,7 +103,7 @@ impl Client {
         let half = |salt: u8| {
             let mut hasher = DefaultHasher::new();
             (salt, self.origin.version, self.settings.api_url.as_str()).hash(&mut hasher);
-            self.key.hash(&mut hasher);
+            self.credential.hash(&mut hasher);
             u128::from(hasher.finish())
         };
         half(1) << 64 | half(2)
@@ -132,14 +145,23 @@ impl Client {
             .with_max_times(self.settings.max_retries)
             .with_jitter()
             .build();
+        let mut token = self.credential.token().await?;
+        let mut is_renewed = false;
         loop {
             let (permit, held_back) = self.workspace.budget.permit(self.settings.rate_limit).await;
             self.count(|c| &c.held_back, milliseconds(held_back));
             self.count(|c| &c.requests, 1);
-            let failure = match self.attempt(&url, headers, permit).await {
+            let failure = match self.attempt(&url, headers, &token, permit).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            if failure.error.kind == ErrorKind::Unauthorized
+                && !is_renewed
+                && let Some(renewed) = self.credential.renewed(&token).await
+            {
+                (token, is_renewed) = (renewed?, true);
+                continue;
+            }
             let limited = failure.error.kind == ErrorKind::RateLimited;
             self.count(|c| &c.limited, limited.into());
             if let Retry::After(wait) = failure.retry {
@@ -155,7 +177,7 @@ impl Client {
                 _ => {
                     return Err(failure.error.detail(format!(
                         "Remote request was {}.",
-                        self.key.redact(&shown(version, target))
+                        token.redact(&shown(version, target))
                     )));
                 }
             };
@@ -169,10 +191,11 @@ impl Client {
         &self,
         url: &str,
         headers: &[(String, String)],
+        token: &Secret,
         permit: Permit<'_>,
     ) -> Result<Answer, Failure> {
         let timeout = self.settings.request_timeout;
-        match tokio::time::timeout(timeout, self.exchange(url, headers, permit)).await {
+        match tokio::time::timeout(timeout, self.exchange(url, headers, token, permit)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::again(
                 Error::new(
@@ -188,14 +211,15 @@ impl Client {
         &self,
         url: &str,
         headers: &[(String, String)],
+        token: &Secret,
         permit: Permit<'_>,
     ) -> Result<Answer, Failure> {
-        let mut request = self.http.get(url).header(AUTHORIZATION, self.key.header());
+        let mut request = self.http.get(url).header(AUTHORIZATION, bearer(token));
         for (name, value) in headers {
             request = request.header(name, value);
         }
         let started = Instant::now();
-        let mut response = request.send().await.map_err(|e| self.transport(&e, None))?;
+        let mut response = request.send().await.map_err(|e| self.transport(&e, None, token))?;
         // awork has counted the request by now.
         permit.answered(allowance(response.headers(), response.status()));
         drop(permit);
@@ -204,21 +228,27 @@ impl Client {
                 let most = self.settings.max_concurrency;
                 self.workspace.congestion.answered(started.elapsed(), most);
                 let page = page_info(response.headers());
-                let body = self.body(&mut response, MAX_BODY).await?;
+                let body = self.body(&mut response, MAX_BODY, token).await?;
                 Ok(Answer { body: Some(body), page })
             }
             StatusCode::NO_CONTENT => Ok(Answer { body: None, page: PageInfo::default() }),
             status => {
                 let headers = response.headers().clone();
                 // An error that cannot be read is still the status that it came with.
-                let body = self.body(&mut response, MAX_ERROR_BODY).await.unwrap_or_default();
-                Err(refusal(status, &headers, &body, &self.key))
+                let body =
+                    self.body(&mut response, MAX_ERROR_BODY, token).await.unwrap_or_default();
+                Err(self.refusal(status, &headers, &body, token))
             }
         }
     }
 
     /// Reads a body, and stops as soon as it is larger than `limit`.
-    async fn body(&self, response: &mut Response, limit: usize) -> Result<Bytes, Failure> {
+    async fn body(
+        &self,
+        response: &mut Response,
+        limit: usize,
+        token: &Secret,
+    ) -> Result<Bytes, Failure> {
         let status = response.status();
         // Growing step by step would hold, for a moment, nearly twice of what is needed. Compressed
         // answers do not say how large they are.
@@ -229,7 +259,7 @@ impl Client {
         };
         let mut body = BUFFERS.buffer(announced.unwrap_or(0).min(limit)).map_err(no_memory)?;
         while let Some(chunk) =
-            response.chunk().await.map_err(|e| self.transport(&e, Some(status)))?
+            response.chunk().await.map_err(|e| self.transport(&e, Some(status), token))?
         {
             if body.len() + chunk.len() > limit {
                 return Err(Failure::last(
@@ -247,8 +277,13 @@ impl Client {
     }
 
     /// A failure below HTTP. The cause is named without the address, which DETAIL has.
-    fn transport(&self, error: &reqwest::Error, status: Option<StatusCode>) -> Failure {
-        let cause = self.key.redact(&innermost(error));
+    fn transport(
+        &self,
+        error: &reqwest::Error,
+        status: Option<StatusCode>,
+        token: &Secret,
+    ) -> Failure {
+        let cause = token.redact(&innermost(error));
         if error.is_connect() {
             let host = self.settings.api_url.host_str().unwrap_or_default();
             return Failure::again(
@@ -267,6 +302,91 @@ impl Client {
             ErrorKind::BadReply,
             format!("could not read the answer of awork{status}: {cause}"),
         ))
+    }
+
+    /// What a status other than 200 means.
+    fn refusal(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        token: &Secret,
+    ) -> Failure {
+        let object: ErrorObject = serde_json::from_slice(body).unwrap_or_default();
+        let code = object.code.as_deref().unwrap_or_default();
+        let is_awork = object.code.is_some();
+        let mut failure = match status.as_u16() {
+            400 if code == "invalid-filter-or-order" => Failure::last(Error::new(
+                ErrorKind::RefusedFilter,
+                "awork refused the filter or the order of a request",
+            )),
+            400 => Failure::last(Error::new(ErrorKind::RefusedRequest, "awork refused a request")),
+            401 if code == "unauthorized" => Failure::last(
+                Error::new(ErrorKind::PermissionDenied, "permission denied by awork").hint(
+                    match self.credential {
+                        Credential::Key(_) => {
+                            "The identity of the API key has no right to read this. \
+                         Give its role in awork the permission, or use another key."
+                        }
+                        Credential::Login(_) => {
+                            "The user who is logged in has no right to read this in awork."
+                        }
+                    },
+                ),
+            ),
+            401 => Failure::last(match self.credential {
+                Credential::Key(_) => {
+                    Error::new(ErrorKind::Unauthorized, "awork refused the API key").hint(
+                        "Check the option \"api_key\" of the user mapping, or else of the server: \
+                     the key may be mistyped, revoked or of another workspace.",
+                    )
+                }
+                Credential::Login(_) => Error::new(
+                    ErrorKind::Unauthorized,
+                    "awork refused the access token of the login",
+                )
+                .hint("awork_fdw_login_url gives the address to log in again."),
+            }),
+            403 => Failure::last(blocked(headers, token)),
+            404 | 410 => Failure::last(not_found(is_awork)),
+            429 => Failure {
+                error: Error::new(
+                    ErrorKind::RateLimited,
+                    "rate limit of the awork workspace exceeded",
+                )
+                .hint(
+                    "The limit is shared by all clients of the workspace. Try again in a minute.",
+                ),
+                retry: reset(headers).map_or(Retry::BackOff, Retry::After),
+            },
+            300..=399 => Failure::last(
+                Error::new(
+                    ErrorKind::BadReply,
+                    format!("awork answered with a redirect ({status})"),
+                )
+                .hint(
+                    "Redirects are not followed, since the credential would travel to another \
+                       address. Check the server option \"api_url\".",
+                ),
+            ),
+            408 | 500..=599 => Failure::again(Error::new(
+                ErrorKind::BadReply,
+                format!("awork answered with HTTP status {}", status.as_u16()),
+            )),
+            other => Failure::last(Error::new(
+                ErrorKind::BadReply,
+                format!("awork answered with HTTP status {other}"),
+            )),
+        };
+        // Nothing is cut before it is redacted: the rest of a secret would stay.
+        let quoted = |text: &str| excerpt(token.redact(text).trim());
+        let sentences = [
+            object.description.map(|d| format!("awork says: {}", quoted(&d))),
+            validation(object.validation_errors, quoted).map(|v| format!("Refused values: {v}.")),
+            object.trace_id.map(|id| format!("Trace id: {}.", quoted(&id))),
+        ];
+        failure.error.detail.extend(sentences.into_iter().flatten());
+        failure
     }
 }
 
@@ -308,64 +428,6 @@ struct ValidationError {
     message: Option<String>,
 }
 
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &ApiKey) -> Failure {
-    let object: ErrorObject = serde_json::from_slice(body).unwrap_or_default();
-    let code = object.code.as_deref().unwrap_or_default();
-    let is_awork = object.code.is_some();
-    let mut failure = match status.as_u16() {
-        400 if code == "invalid-filter-or-order" => Failure::last(Error::new(
-            ErrorKind::RefusedFilter,
-            "awork refused the filter or the order of a request",
-        )),
-        400 => Failure::last(Error::new(ErrorKind::RefusedRequest, "awork refused a request")),
-        401 if code == "unauthorized" => Failure::last(
-            Error::new(ErrorKind::PermissionDenied, "permission denied by awork").hint(
-                "The identity of the API key has no right to read this. \
-                 Give its role in awork the permission, or use another key.",
-            ),
-        ),
-        401 => {
-            Failure::last(Error::new(ErrorKind::Unauthorized, "awork refused the API key").hint(
-                "Check the option \"api_key\" of the user mapping, or else of the server: \
-                 the key may be mistyped, revoked or of another workspace.",
-            ))
-        }
-        403 => Failure::last(blocked(headers)),
-        404 | 410 => Failure::last(not_found(is_awork)),
-        429 => Failure {
-            error: Error::new(ErrorKind::RateLimited, "rate limit of the awork workspace exceeded")
-                .hint(
-                    "The limit is shared by all clients of the workspace. Try again in a minute.",
-                ),
-            retry: reset(headers).map_or(Retry::BackOff, Retry::After),
-        },
-        300..=399 => Failure::last(
-            Error::new(ErrorKind::BadReply, format!("awork answered with a redirect ({status})"))
-                .hint(
-                    "Redirects are not followed, since the API key would travel to another \
-                       address. Check the server option \"api_url\".",
-                ),
-        ),
-        408 | 500..=599 => Failure::again(Error::new(
-            ErrorKind::BadReply,
-            format!("awork answered with HTTP status {}", status.as_u16()),
-        )),
-        other => Failure::last(Error::new(
-            ErrorKind::BadReply,
-            format!("awork answered with HTTP status {other}"),
-        )),
-    };
-    let sentences = [
-        object.description.map(|d| format!("awork says: {}", excerpt(d.trim()))),
-        validation(object.validation_errors).map(|v| format!("Refused values: {v}.")),
-        object.trace_id.map(|id| format!("Trace id: {}.", excerpt(&id))),
-    ];
-    for sentence in sentences.into_iter().flatten() {
-        failure.error.detail.push(key.redact(&sentence));
-    }
-    failure
-}
-
 fn not_found(is_awork: bool) -> Error {
     if is_awork {
         Error::new(ErrorKind::NoSuchObject, "awork has no such object")
@@ -377,24 +439,29 @@ fn not_found(is_awork: bool) -> Error {
     }
 }
 
-fn blocked(headers: &HeaderMap) -> Error {
+fn blocked(headers: &HeaderMap, token: &Secret) -> Error {
     let error =
         Error::new(ErrorKind::Blocked, "request blocked in front of awork (HTTP status 403)");
     match text(headers, "x-edge-ref") {
-        Some(reference) => error.detail(format!("X-Edge-Ref: {}.", excerpt(reference))).hint(
-            "awork's support can tell why from the reference. \
+        Some(reference) => {
+            error.detail(format!("X-Edge-Ref: {}.", excerpt(&token.redact(reference)))).hint(
+                "awork's support can tell why from the reference. \
              A firewall may take a condition of the query for an attack.",
-        ),
+            )
+        }
         None => error.hint("A proxy or firewall between this server and awork may be the cause."),
     }
 }
 
-fn validation(errors: Option<Vec<ValidationError>>) -> Option<String> {
+fn validation(
+    errors: Option<Vec<ValidationError>>,
+    quoted: impl Fn(&str) -> String,
+) -> Option<String> {
     let texts: Vec<String> = errors?
         .into_iter()
         .map(|e| {
-            let property = e.property.unwrap_or_default();
-            format!("{} ({})", excerpt(&property), excerpt(e.message.unwrap_or_default().trim()))
+            let property = quoted(&e.property.unwrap_or_default());
+            format!("{property} ({})", quoted(&e.message.unwrap_or_default()))
         })
         .collect();
     (!texts.is_empty()).then(|| texts.join(", "))
@@ -442,67 +509,9 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 /// As [`Client::scope`], before there is a client.
-pub fn scope(settings: &Settings, key: &ApiKey) -> u64 {
+pub fn scope(settings: &Settings, credential: &Credential) -> u64 {
     let mut hasher = DefaultHasher::new();
     settings.api_url.as_str().hash(&mut hasher);
-    key.hash(&mut hasher);
+    credential.hash(&mut hasher);
     hasher.finish()
-}
-
-/// The connections of this process, one pool for each `connect_timeout` in use, with and
-/// without TLS.
-static POOLS: Mutex<Vec<((Duration, bool), reqwest::Client)>> = Mutex::new(Vec::new());
-
-fn connections(connect_timeout: Duration, tls: bool) -> Result<reqwest::Client, Error> {
-    let mut pools = POOLS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let kind = (connect_timeout, tls);
-    if let Some((_, pool)) = pools.iter().find(|(of, _)| *of == kind) {
-        return Ok(pool.clone());
-    }
-    let pool = build(connect_timeout, tls).map_err(|error| {
-        Error::new(
-            ErrorKind::Unreachable,
-            format!("could not set up TLS: {}", innermost(&error)),
-        )
-        .hint("The database server needs the certificates of public authorities (Debian's package ca-certificates).")
-    })?;
-    pools.push((kind, pool.clone()));
-    Ok(pool)
-}
-
-fn build(connect_timeout: Duration, tls: bool) -> reqwest::Result<reqwest::Client> {
-    // The first caller decides for the process; another library that did so before is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!("awork_fdw/", env!("CARGO_PKG_VERSION"))),
-    );
-    headers.insert(
-        HeaderName::from_static("x-originating-app"),
-        HeaderValue::from_static("awork_fdw"),
-    );
-    let mut builder = reqwest::Client::builder()
-        .default_headers(headers)
-        .connect_timeout(connect_timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .tcp_nodelay(true);
-    if !tls {
-        // Plain HTTP is for loopback only: the key must not leave the machine in clear through a
-        // proxy that the environment names, and there is no certificate to check.
-        builder = builder.no_proxy().tls_certs_only([]);
-    }
-    builder.build()
-}
-
-/// The cause below all wrappers, which is the one that says something.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

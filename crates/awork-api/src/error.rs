@@ -3,11 +3,21 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What went wrong, as far as it decides how a user can react.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// An option or setting has no usable value.
     Setting,
+    /// Neither the user mapping nor the server says with which credential to ask.
+    NoCredential,
+    /// Requests must not go to the host of the server.
+    HostNotAllowed,
+    /// What has to be stored cannot be, since the database is a standby.
+    ReadOnly,
+    /// The database server has no room for what has to run.
+    NoResources,
     /// No connection could be made: name resolution, TCP, TLS.
     Unreachable,
     /// The credential is missing, wrong or expired (401).
@@ -37,7 +47,7 @@ pub enum ErrorKind {
 }
 
 /// An error with what PostgreSQL shows of it. Never holds a credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     /// The kind, which decides the SQLSTATE.
     pub kind: ErrorKind,

@@ -5,6 +5,8 @@
 mod buffers;
 pub mod catalogue;
 pub mod client;
+mod connections;
+pub mod credentials;
 pub mod error;
 pub mod filter;
 pub mod lookups;

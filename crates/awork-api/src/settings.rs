@@ -1,11 +1,10 @@
 //! What a server, a user mapping and a table can set, checked and with defaults. The same
 //! parsers serve the options' validator and the scan.
 
-use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::HeaderValue;
 
 use crate::error::{Error, ErrorKind};
 
@@ -34,6 +33,9 @@ pub struct Settings {
     pub rate_limit: Option<f64>,
     /// How long an answer serves again; zero for never.
     pub cache_ttl: Duration,
+    /// A PEM file with the certificates of the only authorities that are trusted; none for those
+    /// of the system.
+    pub ssl_ca_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -47,41 +49,8 @@ impl Default for Settings {
             max_retries: 3,
             rate_limit: None,
             cache_ttl: Duration::ZERO,
+            ssl_ca_file: None,
         }
-    }
-}
-
-/// An API key. Its `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ApiKey(String);
-
-impl ApiKey {
-    /// Takes a key that can travel in a header.
-    pub fn new(key: &str) -> Result<Self, Error> {
-        // The message leaves the key out, since it may be right but for a line break.
-        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(invalid("api_key", "must be visible ASCII characters without spaces"));
-        }
-        Ok(Self(key.to_owned()))
-    }
-
-    /// The value of the Authorization header, marked so that it is not logged.
-    pub(crate) fn header(&self) -> HeaderValue {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0))
-            .expect("the key was checked for characters that a header cannot hold");
-        value.set_sensitive(true);
-        value
-    }
-
-    /// Removes the key from a text of the remote server, should it echo it.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, "********")
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(********)")
     }
 }
 
@@ -96,6 +65,7 @@ impl Settings {
             "max_retries" => self.max_retries = number(option, value, 0, 10)? as usize,
             "rate_limit" => self.rate_limit = Some(rate(value)?),
             "cache_ttl" => self.cache_ttl = cache_ttl(value)?,
+            "ssl_ca_file" => self.ssl_ca_file = Some(file(option, value)?),
             "connect_timeout" => self.connect_timeout = seconds(option, value)?,
             "request_timeout" => self.request_timeout = seconds(option, value)?,
             _ => {}
@@ -117,17 +87,15 @@ impl Settings {
     }
 }
 
+/// An address to which a credential may travel: https, or plain HTTP to this machine.
 fn api_url(value: &str) -> Result<Url, Error> {
     let url = Url::parse(value).map_err(|e| invalid("api_url", &format!("is no URL: {e}")))?;
-    let loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => return Err(invalid("api_url", "has no host")),
-    };
+    if url.host().is_none() {
+        return Err(invalid("api_url", "has no host"));
+    }
     match url.scheme() {
         "https" => {}
-        "http" if loopback => {}
+        "http" if is_loopback(&url) => {}
         _ => {
             return Err(invalid("api_url", "must begin with \"https://\"").hint(
                 "Plain HTTP is accepted for localhost only, so that no key travels in clear.",
@@ -141,6 +109,50 @@ fn api_url(value: &str) -> Result<Url, Error> {
         return Err(invalid("api_url", "must not contain a query or a fragment"));
     }
     Ok(url)
+}
+
+/// Whether an address is on this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether a list of hosts, separated by commas, has the host of an address. `localhost` stands
+/// for this machine, `*.awork.com` for the domain and what is below it, `*` for all.
+pub fn is_allowed(hosts: &str, url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    hosts.split(',').map(|entry| entry.trim().to_ascii_lowercase()).any(|entry| {
+        match entry.strip_prefix("*.") {
+            Some(domain) => {
+                host == domain
+                    || host.strip_suffix(domain).is_some_and(|below| below.ends_with('.'))
+            }
+            None => entry == "*" || entry == host || (entry == "localhost" && is_loopback(url)),
+        }
+    })
+}
+
+/// The address at which a client application takes the code of a login. A code is of no use to
+/// others (RFC 7636), so that plain HTTP and an application's own scheme are fine.
+pub fn redirect_uri(value: &str) -> Result<Url, Error> {
+    let url = Url::parse(value).map_err(|e| invalid("redirect_uri", &format!("is no URL: {e}")))?;
+    match url.fragment() {
+        Some(_) => Err(invalid("redirect_uri", "must not contain a fragment")),
+        None => Ok(url),
+    }
+}
+
+/// A file of the database server.
+pub fn file(option: &str, value: &str) -> Result<PathBuf, Error> {
+    let path = PathBuf::from(value);
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(invalid(option, "must be an absolute path")),
+    }
 }
 
 /// The value of an option that is on or off, in the words that PostgreSQL takes.
@@ -255,12 +267,36 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_never_shown() {
-        let key = ApiKey::new("abc.def").unwrap();
-        assert!(!format!("{key:?} {:?}", key.header()).contains("abc"));
-        assert_eq!(key.redact("key abc.def refused"), "key ******** refused");
-        for bad in ["", "a b", "a\nb", "ä"] {
-            assert!(!ApiKey::new(bad).unwrap_err().message.contains('ä'));
+    fn hosts_are_allowed_by_name_and_by_domain() {
+        let allowed = |hosts: &str, url: &str| is_allowed(hosts, &Url::parse(url).unwrap());
+        let hosts = "*.awork.com, Api.Example.com ,localhost";
+        for good in [
+            "https://api.awork.com/api/v1",
+            "https://awork.com/",
+            "https://API.example.com/",
+            "http://127.0.0.1:8580/",
+            "https://[::1]/",
+            "http://localhost/",
+        ] {
+            assert!(allowed(hosts, good), "{good}");
+            assert!(allowed("*", good) && !allowed("", good), "{good}");
         }
+        for bad in [
+            "https://evilawork.com/",
+            "https://api.awork.com.evil.com/",
+            "https://www.api.example.com/",
+            "https://10.0.0.1/",
+            "https://169.254.169.254/",
+        ] {
+            assert!(!allowed(hosts, bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_have_absolute_paths() {
+        assert!(set("ssl_ca_file", "/etc/ssl/ca.pem").unwrap().ssl_ca_file.is_some());
+        assert!(set("ssl_ca_file", "ca.pem").is_err());
+        assert!(redirect_uri("http://127.0.0.1:8765/callback").is_ok());
+        assert!(redirect_uri("callback").is_err() && redirect_uri("http://a/#b").is_err());
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use awork_api::catalogue::Catalogue;
 use awork_api::catalogue::columns::Source;
 use awork_api::client::{Client, Origin};
+use awork_api::credentials::{Credential, Secret};
 use awork_api::error::Error;
 use awork_api::filter::render::{Said, render};
 use awork_api::filter::{
@@ -19,7 +20,7 @@ use awork_api::request::stable_order;
 use awork_api::rows::{Kind, Projection, Target};
 use awork_api::scan::job::{Job, Order, Start};
 use awork_api::scan::{Begun, Event, Scan};
-use awork_api::settings::{ApiKey, Settings};
+use awork_api::settings::Settings;
 use awork_sandbox::{Action, Config, Fault, LogEntry, Sandbox};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -47,7 +48,7 @@ pub(crate) fn as_identity(config: Config, key: &str) -> Workspace {
     let mut settings = Settings::default();
     settings.set("api_url", &sandbox.api_url()).unwrap();
     settings.max_retries = 0;
-    let client = Arc::new(Client::new(settings, ApiKey::new(key).unwrap(), origin()).unwrap());
+    let client = Arc::new(Client::new(settings, credential(key), origin()).unwrap());
     Workspace { sandbox, client }
 }
 
@@ -177,7 +178,7 @@ impl Delivered {
 impl Workspace {
     /// The same with other settings.
     pub(crate) fn with_settings(self, settings: Settings) -> Self {
-        let key = ApiKey::new("awork-sandbox-key").unwrap();
+        let key = credential("awork-sandbox-key");
         let client = Arc::new(Client::new(settings, key, origin()).unwrap());
         Self { client, ..self }
     }
@@ -186,7 +187,7 @@ impl Workspace {
     pub(crate) fn stranger(&self) -> Arc<Client> {
         let mut settings = self.client.settings().clone();
         settings.max_retries = 10;
-        let key = ApiKey::new("awork-sandbox-key").unwrap();
+        let key = credential("awork-sandbox-key");
         Arc::new(Client::new(settings, key, origin()).unwrap())
     }
 
@@ -258,4 +259,9 @@ pub(crate) fn is_readable(scan: &Scan, within: Duration) -> bool {
     let fd = unsafe { BorrowedFd::borrow_raw(scan.wake_fd()) };
     let timeout = PollTimeout::try_from(within).unwrap();
     poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout).unwrap() > 0
+}
+
+/// An API key.
+pub(crate) fn credential(key: &str) -> Credential {
+    Credential::Key(Secret::new("api_key", key).unwrap())
 }
