@@ -1,8 +1,11 @@
 //! An answer before it is sent: status, headers, body. Also what the faults do to it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::config::Identity;
 use crate::fault::Action;
 use crate::prepared::Page;
 
@@ -11,17 +14,22 @@ use crate::prepared::Page;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) content_type: String,
+    pub(crate) content_type: Box<str>,
     pub(crate) body: Bytes,
     /// Whether the body is compressed already.
     pub(crate) packed: bool,
     pub(crate) rows: Option<usize>,
-    /// Why a filter or order was refused.
+    /// Why a filter or order was refused, or a request for a code or tokens.
     pub(crate) refusal: Option<Box<str>>,
+    /// Whose tokens it holds.
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// Whether nobody may keep it.
+    pub(crate) no_store: bool,
 }
 
 impl Answer {
-    fn json(status: u16, body: Vec<u8>) -> Answer {
+    /// A body of JSON.
+    pub(crate) fn json(status: u16, body: Vec<u8>) -> Answer {
         Answer {
             status,
             headers: Vec::new(),
@@ -30,7 +38,14 @@ impl Answer {
             packed: false,
             rows: None,
             refusal: None,
+            identity: None,
+            no_store: false,
         }
+    }
+
+    /// The same with the demand that nobody keeps it.
+    pub(crate) fn not_stored(self) -> Answer {
+        Answer { no_store: true, ..self }
     }
 
     /// A rendered array.
@@ -101,8 +116,19 @@ impl Answer {
         answer
     }
 
+    /// The gateway knows the token, and that its time is over.
+    pub(crate) fn expired() -> Answer {
+        Answer::no_key(&json!({"exp": "token expired"}))
+    }
+
     fn html(status: u16, title: &str) -> Answer {
-        let body = format!("<!DOCTYPE html><html><head><title>{title}</title></head></html>");
+        Answer::page(status, title, "")
+    }
+
+    /// A page of HTML; the body comes escaped.
+    pub(crate) fn page(status: u16, title: &str, body: &str) -> Answer {
+        let head = format!("<!DOCTYPE html><html><head><title>{title}</title></head>");
+        let body = format!("{head}<body>{body}</body></html>");
         let mut answer = Answer::json(status, body.into_bytes());
         answer.content_type = "text/html; charset=utf-8".into();
         answer
@@ -124,7 +150,7 @@ impl Answer {
                 answer.headers.extend(wait);
                 answer
             }
-            Action::Expired => Answer::no_key(&json!({"exp": "token expired"})),
+            Action::Expired => Answer::expired(),
             Action::Blocked => {
                 let mut answer = Answer::html(403, "Request blocked");
                 answer.headers.push(("x-edge-ref", "edge-4711-abcdef".into()));
@@ -136,7 +162,7 @@ impl Answer {
                 let body = bytes.clone().or(text).unwrap_or_default();
                 let mut answer = Answer::json(status.unwrap_or(200), body);
                 if let Some(content_type) = content_type {
-                    answer.content_type.clone_from(content_type);
+                    answer.content_type = content_type.as_str().into();
                 }
                 answer
             }

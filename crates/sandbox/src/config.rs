@@ -5,7 +5,10 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::filter::Refused;
+use crate::oauth::OAuth;
 
 /// The settings of a sandbox.
 #[derive(Debug, Clone)]
@@ -18,7 +21,7 @@ pub struct Config {
     pub seed: u64,
     /// The present, as `2026-10-15T09:00:00Z`; it never moves.
     pub now: String,
-    /// Who may ask. The first one is shown as `me` in [`crate::Sandbox::rows`].
+    /// Who may ask, and be logged in. The first one is shown as `me` in [`crate::Sandbox::rows`].
     pub identities: Vec<Identity>,
     /// How long every answer waits.
     pub latency: Duration,
@@ -48,6 +51,8 @@ pub struct Config {
     pub prepared_bytes: u64,
     /// Whether bodies come in chunks of unknown number rather than with a length.
     pub chunked: bool,
+    /// How applications log in.
+    pub oauth: OAuth,
 }
 
 /// What becomes of a `pageSize` above 1000.
@@ -77,17 +82,20 @@ impl Default for RateLimit {
 }
 
 /// A key and whom it stands for.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
 pub struct Identity {
-    /// The name in the request log.
+    /// The name in the request log, and to log in by.
     pub name: String,
     /// What follows `Bearer`.
     pub key: String,
     /// The number of its user: 0 for the admin key, 1 for the limited one.
+    #[serde(default)]
     pub user: usize,
     /// Whether it sees everything.
+    #[serde(default)]
     pub admin: bool,
     /// Paths that answer 401 with the code `unauthorized`, by their beginning: `/webhooks`.
+    #[serde(default)]
     pub refused: Vec<String>,
 }
 
@@ -146,6 +154,7 @@ impl Default for Config {
             gzip: true,
             prepared_bytes: 384 << 20,
             chunked: false,
+            oauth: OAuth::default(),
         }
     }
 }
@@ -165,4 +174,7 @@ pub enum Error {
     /// A change names something that is not there.
     #[error("cannot change the data: {0}")]
     Change(String),
+    /// Nobody is logged in: the application, the identity, or what it is asked with is wrong.
+    #[error("cannot log in: {0}")]
+    LogIn(String),
 }

@@ -1,12 +1,9 @@
 //! Control over HTTP, for tests that run the sandbox as a process of its own: the log, faults,
 //! changes, and the ground truth, below `/_sandbox/`.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body::Body;
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 use serde::de::DeserializeOwned;
@@ -14,9 +11,10 @@ use serde_json::{Value, json};
 
 use crate::body::Flow;
 use crate::change::Change;
+use crate::config::Identity;
 use crate::fault::Fault;
 use crate::filter::Refused;
-use crate::request::Query;
+use crate::request::{Query, collect};
 use crate::server::Shared;
 
 /// The largest body that is read.
@@ -37,6 +35,16 @@ impl<T> OneOrMany<T> {
             OneOrMany::One(one) => vec![one],
         }
     }
+}
+
+/// A login without the way through a browser.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LogIn {
+    client_id: String,
+    identity: String,
+    redirect_uri: String,
+    code_challenge: Option<String>,
 }
 
 /// Answers a control call.
@@ -75,6 +83,27 @@ pub(crate) async fn answer(
             tokio::task::block_in_place(|| shared.engine.refuse(Refused::default()));
             Ok(json!({}))
         }
+        (&Method::GET, "identities") => {
+            let shown = |identity: &Arc<Identity>| {
+                json!({"name": identity.name, "user": identity.user, "admin": identity.admin,
+                    "refused": identity.refused})
+            };
+            Ok(shared.engine.identities.all().iter().map(shown).collect())
+        }
+        (&Method::PUT, "identities") => read::<Vec<Identity>>(request).await.map(|identities| {
+            shared.replace_identities(identities);
+            json!({})
+        }),
+        (&Method::POST, "logins") => read::<LogIn>(request).await.and_then(|login| {
+            let LogIn { client_id, identity, redirect_uri, code_challenge } = &login;
+            let challenge = code_challenge.as_deref();
+            let code = shared.log_in(client_id, identity, redirect_uri, challenge);
+            code.map(|code| json!({"code": code}))
+        }),
+        (&Method::DELETE, "logins") => {
+            Ok(json!({"revoked": shared.oauth.revoke(|name| name == rest)}))
+        }
+        (&Method::POST, "expire") => Ok(json!({"expired": shared.oauth.expire()})),
         (&Method::POST, "changes") => read::<Change>(request).await.and_then(|change| {
             let done = tokio::task::block_in_place(|| shared.engine.change(&change));
             done.map(|changed| json!(changed)).map_err(|error| error.to_string())
@@ -104,16 +133,6 @@ pub(crate) async fn answer(
 }
 
 async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, String> {
-    let mut body = request.into_body();
-    let mut data = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| error.to_string())?;
-        if let Ok(bytes) = frame.into_data() {
-            data.extend_from_slice(&bytes);
-        }
-        if data.len() > LARGEST {
-            return Err("the body is too large".to_owned());
-        }
-    }
+    let data = collect(request.into_body(), LARGEST).await?;
     serde_json::from_slice(&data).map_err(|error| error.to_string())
 }

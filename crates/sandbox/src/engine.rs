@@ -14,6 +14,7 @@ use crate::data::guid;
 use crate::data::world::World;
 use crate::fault::Action;
 use crate::filter::{Habits, Refused};
+use crate::identities::Identities;
 use crate::list::{row, stored};
 use crate::prepared::Prepared;
 use crate::request::Query;
@@ -24,6 +25,7 @@ use crate::source::{self, Asked, Found, Kind, Listing};
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) config: Config,
+    pub(crate) identities: Identities,
     pub(crate) world: RwLock<World>,
     pub(crate) routes: Routes,
     pub(crate) lists: Mutex<Vec<(String, Arc<Listing>)>>,
@@ -55,7 +57,8 @@ impl Engine {
         let routes = Routes::of(Catalogue::bundled());
         let refused = RwLock::new(config.refused.clone());
         let prepared = Prepared::new(config.prepared_bytes);
-        Ok(Engine { config, world, routes, lists: Mutex::default(), prepared, refused })
+        let identities = Identities::new(config.identities.clone());
+        Ok(Engine { config, identities, world, routes, lists: Mutex::default(), prepared, refused })
     }
 
     pub(crate) fn world(&self) -> RwLockReadGuard<'_, World> {
@@ -244,7 +247,7 @@ impl Engine {
         let arguments: Option<Vec<String>> =
             path.map(|part| value(part.trim_end_matches('}')).map(str::to_owned)).collect();
         let query = Query::of(parameters);
-        let identity = self.config.identities.first()?;
+        let identity = self.identities.first()?;
         let asked = Asked {
             template: &route.template,
             model: match &route.resource.item {

@@ -12,7 +12,8 @@ pub struct Fault {
     /// empty for every request.
     #[serde(default)]
     pub path: String,
-    /// A part of the decoded query (`name=value` joined by `&`) that the request must have.
+    /// A part of the decoded query (`name=value` joined by `&`) that the request must have. A
+    /// request for tokens has `grant_type=` and its value in place of a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// Only the n-th matching request, counted from 1.
@@ -37,6 +38,8 @@ pub enum Action {
     },
     /// Accepts and never answers.
     Hang,
+    /// Does what is asked and never says so: tokens are rotated, and the answer is lost.
+    HangAfter,
     /// Pauses in the middle of the body.
     SlowBody {
         /// Where; the middle of the body by default.

@@ -15,9 +15,11 @@ mod data;
 mod engine;
 mod fault;
 mod filter;
+mod identities;
 mod limits;
 mod list;
 mod log;
+mod oauth;
 mod parents;
 mod prepared;
 mod request;
@@ -35,7 +37,8 @@ pub use change::{Change, Changed, RowName, Update};
 pub use config::{Config, Error, Identity, LargePages, RateLimit};
 pub use fault::{Action, Fault};
 pub use filter::{Feature, Refused};
-pub use log::LogEntry;
+pub use log::{ClientAuthentication, LogEntry};
+pub use oauth::{ClientApplication, ExpiresIn, OAuth};
 
 /// A running sandbox; it stops when dropped.
 #[derive(Debug)]
@@ -51,15 +54,21 @@ impl Sandbox {
         if !config.listen.ip().is_loopback() {
             return Err(Error::NotLoopback(config.listen));
         }
+        let known = |name: &String| config.identities.iter().any(|one| one.name == *name);
+        if let Some(name) = config.oauth.login.as_ref().filter(|name| !known(name)) {
+            return Err(Error::LogIn(format!("there is no identity \"{name}\"")));
+        }
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let limits = limits::Limits::new(config.rate_limit);
+        let oauth = oauth::Authority::new(config.oauth.clone(), format!("http://{address}"));
         let shared = Arc::new(server::Shared {
             engine: engine::Engine::new(config)?,
             faults: fault::Faults::default(),
             log: Arc::new(log::Log::new()),
             limits,
+            oauth,
         });
         let runtime = Builder::new_multi_thread()
             .worker_threads(4)
@@ -108,6 +117,38 @@ impl Sandbox {
     /// answered with 400 and the code `invalid-filter-or-order`.
     pub fn refuse(&self, refused: Refused) {
         self.shared.engine.refuse(refused);
+    }
+
+    /// Takes these identities in place of the ones before, from the next request on. Logins go by
+    /// name: they outlive a change of key, and are revoked where nobody of their name is left.
+    pub fn replace_identities(&self, identities: Vec<Identity>) {
+        self.shared.replace_identities(identities);
+    }
+
+    /// A code as the authorization endpoint gives it, for all scopes, without the way through a
+    /// browser. The challenge is one by `S256`. Fails with [`Error::LogIn`] where the endpoint
+    /// would refuse.
+    pub fn log_in(
+        &self,
+        client_id: &str,
+        identity: &str,
+        redirect_uri: &str,
+        code_challenge: Option<&str>,
+    ) -> Result<String, Error> {
+        let code = self.shared.log_in(client_id, identity, redirect_uri, code_challenge);
+        code.map_err(Error::LogIn)
+    }
+
+    /// Lets all access tokens that were given so far expire now; refresh tokens stay. Says how
+    /// many had not expired yet.
+    pub fn expire_access_tokens(&self) -> usize {
+        self.shared.oauth.expire()
+    }
+
+    /// Revokes all that was given for the logins of the identity of this name. Says how many codes
+    /// and tokens that are, used and expired ones included.
+    pub fn revoke_logins(&self, identity: &str) -> usize {
+        self.shared.oauth.revoke(|name| name == identity)
     }
 
     /// Changes the data.

@@ -52,7 +52,7 @@ impl Engine {
             Err(answer) => return answer,
         };
         let selection = request.query.selection();
-        let name = (asked.me, request.version, request.path, &selection);
+        let name = (asked.me, asked.admin, request.version, request.path, &selection);
         let key = format!("{name:?}");
         let listing = match self.remembered(&key) {
             Some(listing) => listing,

@@ -1,4 +1,4 @@
-//! What was asked and how it went, for tests to read. Keys are never kept.
+//! What was asked and how it went, for tests to read. Keys, codes, tokens and secrets are never kept.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,11 +21,11 @@ pub struct LogEntry {
     pub method: String,
     /// The path with the version: `/api/v1/projects`.
     pub path: String,
-    /// The decoded parameters in their order.
+    /// The decoded parameters in their order, codes and secrets redacted.
     pub query: Vec<(String, String)>,
     /// Whether there was an `Authorization` header.
     pub authorization: bool,
-    /// Whose key it was, if anyone's.
+    /// Whose key or access token it was, if anyone's, or whose tokens were given.
     pub identity: Option<String>,
     /// What the client calls itself.
     pub user_agent: Option<String>,
@@ -41,8 +41,24 @@ pub struct LogEntry {
     pub finished: Option<f64>,
     /// Whether the client went away before it had everything.
     pub gone: bool,
-    /// Why a filter or order was refused.
+    /// Why a filter or order was refused, or a request for a code or tokens.
     pub refusal: Option<String>,
+    /// The `grant_type` of a request for tokens.
+    pub grant_type: Option<String>,
+    /// How the application showed who it is, in a request for tokens.
+    pub client_authentication: Option<ClientAuthentication>,
+}
+
+/// How an application shows who it is when it asks for tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuthentication {
+    /// By id and secret in the header.
+    Basic,
+    /// By a secret in the body.
+    Body,
+    /// Without a secret.
+    None,
 }
 
 impl LogEntry {

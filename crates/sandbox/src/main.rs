@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use awork_sandbox::{Config, Fault, Feature, Identity, LargePages, RateLimit, Refused, Sandbox};
+use awork_sandbox::{
+    ClientApplication, Config, ExpiresIn, Fault, Feature, Identity, LargePages, OAuth, RateLimit,
+    Refused, Sandbox,
+};
 use clap::Parser;
 
 /// A fake awork server with invented data.
@@ -86,9 +89,73 @@ struct Arguments {
     /// Sends bodies in chunks without a length.
     #[arg(long)]
     chunked: bool,
+    #[command(flatten)]
+    oauth: OAuthArguments,
     /// A fault from the start, as JSON; may be repeated.
     #[arg(long, value_name = "JSON", value_parser = |text: &str| serde_json::from_str::<Fault>(text))]
     fault: Vec<Fault>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logging in by OAuth")]
+struct OAuthArguments {
+    /// The id of the application that has a secret; `awork-sandbox-public` has none.
+    #[arg(long, value_name = "ID", default_value = "awork-sandbox-client")]
+    client_id: String,
+    /// The application's secret.
+    #[arg(long, value_name = "SECRET", default_value = "awork-sandbox-secret")]
+    client_secret: String,
+    /// Where codes may be sent, in place of http://127.0.0.1:8765/callback and the same at
+    /// localhost; may be repeated. On loopback any port will do.
+    #[arg(long, value_name = "URL")]
+    redirect_uri: Vec<String>,
+    /// How long access tokens are taken, in seconds; fractions count.
+    #[arg(long, value_name = "SECONDS", default_value = "86400", value_parser = seconds)]
+    access_token_seconds: Duration,
+    /// How long refresh tokens are taken, in seconds; fractions count.
+    #[arg(long, value_name = "SECONDS", default_value = "2592000", value_parser = seconds)]
+    refresh_token_seconds: Duration,
+    /// How the lifetime of access tokens is told: seconds, epoch, text or omitted.
+    #[arg(long, value_name = "FORM", default_value = "seconds")]
+    expires_in: ExpiresIn,
+    /// Logs in as this identity at once, `admin` or `limited`, without a page to choose on.
+    #[arg(long, value_name = "NAME")]
+    login: Option<String>,
+    /// Takes the application's secret in the body too.
+    #[arg(long)]
+    secret_in_body: bool,
+    /// Keeps a login whose refresh token is used twice.
+    #[arg(long)]
+    keep_on_reuse: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+impl OAuthArguments {
+    fn settings(&self) -> OAuth {
+        let mut oauth = OAuth {
+            clients: vec![
+                ClientApplication::confidential(&self.client_id, &self.client_secret),
+                ClientApplication::public("awork-sandbox-public"),
+            ],
+            login: self.login.clone(),
+            secret_in_body: self.secret_in_body,
+            access_token_lifetime: self.access_token_seconds,
+            refresh_token_lifetime: self.refresh_token_seconds,
+            expires_in: self.expires_in,
+            revoke_on_reuse: !self.keep_on_reuse,
+            ..OAuth::default()
+        };
+        if !self.redirect_uri.is_empty() {
+            for client in &mut oauth.clients {
+                client.redirect_uris.clone_from(&self.redirect_uri);
+            }
+        }
+        oauth
+    }
 }
 
 impl Arguments {
@@ -123,6 +190,7 @@ impl Arguments {
             gzip: !self.no_gzip,
             prepared_bytes: self.prepared_mib << 20,
             chunked: self.chunked,
+            oauth: self.oauth.settings(),
         }
     }
 }

@@ -1,6 +1,11 @@
 //! A request as the sandbox reads it: the decoded path, and parameters whose names have no
 //! case.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use http_body::Body;
+use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
 /// The decoded query string, in its order.
@@ -41,6 +46,19 @@ impl Query {
         &self.pairs
     }
 
+    /// All parameters as they may be seen by anybody.
+    pub(crate) fn redacted(&self) -> Vec<(String, String)> {
+        let secret = |name: &str| SECRET.iter().any(|other| name.eq_ignore_ascii_case(other));
+        let pairs = self.pairs.iter().cloned();
+        pairs
+            .map(
+                |(name, value)| {
+                    if secret(&name) { (name, "redacted".into()) } else { (name, value) }
+                },
+            )
+            .collect()
+    }
+
     /// What tells one list from another: all parameters but those of the page.
     pub(crate) fn selection(&self) -> String {
         let mut parts: Vec<String> = self
@@ -55,6 +73,25 @@ impl Query {
     }
 }
 
+/// All of a body, unless it is larger than `largest` bytes.
+pub(crate) async fn collect(mut body: Incoming, largest: usize) -> Result<Vec<u8>, String> {
+    let mut data = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| error.to_string())?;
+        if let Ok(bytes) = frame.into_data() {
+            data.extend_from_slice(&bytes);
+        }
+        if data.len() > largest {
+            return Err("the body is too large".to_owned());
+        }
+    }
+    Ok(data)
+}
+
+/// Parameters whose values are secrets.
+const SECRET: [&str; 5] =
+    ["code", "code_verifier", "refresh_token", "client_secret", "access_token"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +103,13 @@ mod tests {
         assert_eq!(query.get("filterby"), Some("name eq 'a+b'"));
         assert_eq!(query.get("x"), Some(""));
         assert_eq!(query.get("page"), None);
+    }
+
+    #[test]
+    fn secrets_are_redacted() {
+        let seen = Query::parse("state=s&Code=c&client_secret=x&code_challenge=y").redacted();
+        let seen: Vec<&str> = seen.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(seen, ["s", "redacted", "redacted", "y"]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::engine::{self, Engine};
 use crate::fault::{Action, Faults};
 use crate::limits::Limits;
 use crate::log::{Log, LogEntry, Open};
+use crate::oauth::{Authority, Call, Worth};
 use crate::prepared;
 use crate::request::Query;
 
@@ -34,6 +35,55 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) log: Arc<Log>,
     pub(crate) limits: Limits,
+    pub(crate) oauth: Authority,
+}
+
+impl Shared {
+    /// Knows nobody but these from now on.
+    pub(crate) fn replace_identities(&self, identities: Vec<Identity>) {
+        let known = &self.engine.identities;
+        known.replace(identities);
+        self.oauth.revoke(|name| known.by_name(name).is_none());
+    }
+
+    /// A code for all scopes; `Err` says why there is none.
+    pub(crate) fn log_in(
+        &self,
+        client_id: &str,
+        identity: &str,
+        redirect_uri: &str,
+        code_challenge: Option<&str>,
+    ) -> Result<String, String> {
+        let mut parameters = vec![
+            ("response_type", "code"),
+            ("client_id", client_id),
+            ("login", identity),
+            ("redirect_uri", redirect_uri),
+            ("scope", "full_access offline_access"),
+        ];
+        if let Some(challenge) = code_challenge {
+            parameters.extend([("code_challenge", challenge), ("code_challenge_method", "S256")]);
+        }
+        self.oauth.log_in(&self.engine.identities, &parameters)
+    }
+}
+
+/// Whose request it is.
+#[derive(Debug, Clone)]
+enum Caller {
+    Known(Arc<Identity>),
+    /// The access token was good until a while ago.
+    Expired,
+    Unknown,
+}
+
+impl Caller {
+    fn name(&self) -> Option<String> {
+        match self {
+            Caller::Known(identity) => Some(identity.name.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// Accepts connections for as long as the runtime lives.
@@ -71,20 +121,26 @@ async fn handle(
     if let Some(control) = path.strip_prefix("/_sandbox/") {
         return Ok(control::answer(shared, control, request).await);
     }
-    let query = Query::parse(request.uri().query().unwrap_or_default());
-    let identity = identity(&shared.engine, request.headers());
-    let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+    let (request, body) = request.into_parts();
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let caller = caller(shared, &request.headers);
+    let text = |name| request.headers.get(name).and_then(|v| v.to_str().ok());
     let open = shared.log.open(LogEntry {
         connection,
-        method: request.method().to_string(),
+        method: request.method.to_string(),
         path: path.clone(),
-        query: query.pairs().to_vec(),
-        authorization: request.headers().contains_key(header::AUTHORIZATION),
-        identity: identity.map(|identity| identity.name.clone()),
+        query: query.redacted(),
+        authorization: request.headers.contains_key(header::AUTHORIZATION),
+        identity: caller.name(),
         user_agent: text(header::USER_AGENT).map(str::to_owned),
         ..LogEntry::default()
     });
-    let joined: Vec<String> = query.pairs().iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let call = Call::read(&request, &path, body).await;
+    let mut joined: Vec<String> = query.pairs().iter().map(|(n, v)| format!("{n}={v}")).collect();
+    if let Some(call) = &call {
+        open.note(|entry| call.note(entry));
+        joined.extend(call.grant_type().map(|grant_type| format!("grant_type={grant_type}")));
+    }
     let faults = shared.faults.meet(&path, &joined.join("&"));
     let mut wait = shared.engine.config.latency;
     for fault in &faults {
@@ -102,8 +158,8 @@ async fn handle(
     let gzip = shared.engine.config.gzip
         && !own_body
         && text(header::ACCEPT_ENCODING).is_some_and(|accepts| accepts.contains("gzip"));
-    let internal = request.headers().contains_key("aw-internal-request");
-    let reads = request.method() == hyper::Method::GET;
+    let internal = request.headers.contains_key("aw-internal-request");
+    let reads = request.method == hyper::Method::GET;
     let allowance = shared.limits.ask();
     let instead = faults.iter().find_map(Answer::instead);
     let mut answer = match instead {
@@ -112,26 +168,43 @@ async fn handle(
             Answer::error(429, "too-many-requests", "The rate limit is exceeded.")
         }
         None => tokio::task::block_in_place(|| {
-            answer(shared, &path, &query, identity, &faults, (gzip, internal), reads)
+            if let Some(call) = &call {
+                return shared.oauth.answer(call, &shared.engine.identities);
+            }
+            answer(shared, &path, &query, &caller, &faults, (gzip, internal), reads)
         }),
     };
+    if faults.contains(&Action::HangAfter) {
+        std::future::pending().await
+    }
     answer.headers.extend(allowance.headers);
     Ok(respond(shared, answer, &faults, gzip, open))
 }
 
-/// Whose key came with the request.
-fn identity<'a>(engine: &'a Engine, headers: &HeaderMap) -> Option<&'a Identity> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
-    let known = |identity: &&Identity| identity.key == key.trim();
-    scheme.eq_ignore_ascii_case("bearer").then(|| engine.config.identities.iter().find(known))?
+/// Whose key or access token came with the request.
+fn caller(shared: &Shared, headers: &HeaderMap) -> Caller {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = value.and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let Some(key) = bearer else { return Caller::Unknown };
+    let identities = &shared.engine.identities;
+    if let Some(identity) = identities.by_key(key) {
+        return Caller::Known(identity);
+    }
+    match shared.oauth.worth(key) {
+        Worth::Identity(name) => identities.by_name(&name).map_or(Caller::Unknown, Caller::Known),
+        Worth::Expired => Caller::Expired,
+        Worth::Unknown => Caller::Unknown,
+    }
 }
 
 fn answer(
     shared: &Shared,
     path: &str,
     query: &Query,
-    identity: Option<&Identity>,
+    caller: &Caller,
     faults: &[Action],
     (gzip, internal): (bool, bool),
     reads: bool,
@@ -142,8 +215,10 @@ fn answer(
         rest.starts_with('/').then_some((version, rest))
     });
     let Some((version, path)) = below else { return Answer::no_route() };
-    let Some(identity) = identity else {
-        return Answer::no_key(&json!({"message": "Unauthorized"}));
+    let identity = match caller {
+        Caller::Known(identity) => identity,
+        Caller::Expired => return Answer::expired(),
+        Caller::Unknown => return Answer::no_key(&json!({"message": "Unauthorized"})),
     };
     if !reads {
         return Answer::error(400, "invalid-operation", "The sandbox only reads.");
@@ -174,13 +249,17 @@ fn respond(
         response = response.header(*name, value);
     }
     if answer.status != 204 {
-        response = response.header(header::CONTENT_TYPE, &answer.content_type);
+        response = response.header(header::CONTENT_TYPE, &*answer.content_type);
     }
-    response = response.header(header::CACHE_CONTROL, "no-cache");
+    let keeping = if answer.no_store { "no-store" } else { "no-cache" };
+    response = response.header(header::CACHE_CONTROL, keeping);
     open.note(|entry| {
         entry.status = Some(answer.status);
         entry.rows = answer.rows;
         entry.refusal = answer.refusal.map(String::from);
+        if let Some(identity) = answer.identity {
+            entry.identity = Some(identity.name.clone());
+        }
     });
     let body = answer.body;
     let size = body.len();
