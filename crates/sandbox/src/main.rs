@@ -89,11 +89,11 @@ struct Arguments {
     /// Sends bodies in chunks without a length.
     #[arg(long)]
     chunked: bool,
-    #[command(flatten)]
-    oauth: OAuthArguments,
     /// A fault from the start, as JSON; may be repeated.
     #[arg(long, value_name = "JSON", value_parser = |text: &str| serde_json::from_str::<Fault>(text))]
     fault: Vec<Fault>,
+    #[command(flatten)]
+    oauth: OAuthArguments,
 }
 
 #[derive(Debug, clap::Args)]

@@ -34,20 +34,15 @@ pub(super) fn answer(authority: &Authority, form: &Form, identities: &Identities
             let refusal = Refusal::new("access_denied", "refused on the page");
             (back("error", refusal.error), Some(refusal))
         }
-        Ok((scope, challenge)) => {
+        Ok(demanded) => {
             let login = form.get("login").or(authority.settings.login.as_deref());
             let Some(login) = login else {
                 return page::choose(form, &client.id, &identities.all());
             };
-            let Some(identity) = identities.by_name(login) else {
-                return page::refused(&Refusal::invalid_request("there is no such identity"));
-            };
-            let login = Login {
-                client: client.id.clone(),
-                identity: identity.name.clone(),
-                scope: scope.to_owned(),
-            };
-            (back("code", &authority.give_code(login, redirect_uri, challenge)), None)
+            match code(authority, identities, login, (client, redirect_uri), demanded) {
+                Ok(code) => (back("code", &code), None),
+                Err(refusal) => return page::refused(&refusal),
+            }
         }
     };
     if let Some(refusal) = &refusal {
@@ -118,15 +113,15 @@ fn demand<'a>(
     Ok((scope, challenge))
 }
 
-/// A code without the way through a browser, under the same conditions.
-pub(super) fn directly(
+/// A code for an identity, given by name.
+fn code(
     authority: &Authority,
     identities: &Identities,
-    form: &Form,
+    name: &str,
+    (client, redirect_uri): (&ClientApplication, &str),
+    (scope, challenge): (&str, Option<&str>),
 ) -> Result<String, Refusal> {
-    let (client, redirect_uri, _) = target(authority, form)?;
-    let (scope, challenge) = demand(authority, client, form)?;
-    let identity = identities.by_name(form.need("login")?);
+    let identity = identities.by_name(name);
     let identity = identity.ok_or_else(|| Refusal::invalid_request("there is no such identity"))?;
     let login = Login {
         client: client.id.clone(),
@@ -134,4 +129,15 @@ pub(super) fn directly(
         scope: scope.to_owned(),
     };
     Ok(authority.give_code(login, redirect_uri, challenge))
+}
+
+/// A code without the way through a browser, under the same conditions.
+pub(super) fn directly(
+    authority: &Authority,
+    identities: &Identities,
+    form: &Form,
+) -> Result<String, Refusal> {
+    let (client, redirect_uri, _) = target(authority, form)?;
+    let demanded = demand(authority, client, form)?;
+    code(authority, identities, form.need("login")?, (client, redirect_uri), demanded)
 }
