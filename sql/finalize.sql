@@ -95,9 +95,7 @@ CREATE VIEW awork_fdw_logins WITH (security_barrier) AS
            token.logged_in_at,
            token.access_issued_at AS refreshed_at,
            token.access_expires_at,
-           -- What was logged in to may have another address or client application by now.
-           token.refresh_token IS NULL
-               AND token.access_expires_at <= pg_catalog.statement_timestamp() AS needs_login
+           awork_fdw_needs_login(token.server, token.role) AS needs_login
     FROM awork_fdw_tokens AS token
     JOIN pg_catalog.pg_foreign_server AS server ON server.oid = token.server
     JOIN pg_catalog.pg_roles AS role ON role.oid = token.role
@@ -113,6 +111,9 @@ COMMENT ON FUNCTION awork_fdw_login_url(text) IS
 
 COMMENT ON FUNCTION awork_fdw_login(text, text) IS
     'Completes a login with the code or the address that the browser was sent to.';
+
+COMMENT ON FUNCTION awork_fdw_needs_login(oid, oid) IS
+    'Whether a role must log in to a server again; see awork_fdw_logins.';
 
 COMMENT ON FUNCTION awork_fdw_logout(text, text) IS
     'Forgets the login of a role to a server, by default that of the current user.';

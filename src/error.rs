@@ -134,8 +134,8 @@ pub(crate) fn not_the_role(role: &str) -> ! {
     report(
         PgLogLevel::ERROR,
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("permission denied to log out role \"{role}\""),
-        Some("Only superusers and roles that are members of it can do that.".to_owned()),
+        format!("permission denied for the login of role \"{role}\""),
+        Some("Superusers and the members of the role have it.".to_owned()),
         None,
     )
 }

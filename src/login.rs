@@ -25,3 +25,10 @@ fn awork_fdw_login(server: &str, code_or_redirected_url: &str) -> String {
 fn awork_fdw_logout(server: &str, role: default!(Option<&str>, "NULL")) -> bool {
     pg::log_out(server, role)
 }
+
+/// Whether a role that has logged in to a server must do so again; for the view
+/// `awork_fdw_logins`.
+#[pg_extern(volatile, parallel_unsafe)]
+fn awork_fdw_needs_login(server: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    pg::needs_login(server, role)
+}

@@ -44,7 +44,7 @@ mod wait;
 
 pub(crate) use credential::{allow, client_for_server};
 pub(crate) use foreign::workspace_of_server;
-pub(crate) use login::{log_in, log_out, login_url};
+pub(crate) use login::{log_in, log_out, login_url, needs_login};
 pub(crate) use shared::request as request_shared_memory;
 pub(crate) use wait::block_on;
 

@@ -46,6 +46,25 @@ ALTER FOREIGN TABLE t ADD COLUMN nonsense text;
 SELECT nonsense FROM t; -- should fail
 EXPLAIN (COSTS OFF) SELECT id FROM t;
 
+-- a server or a mapping names one source of its credential
+CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (api_key 'abc', api_key_setting 'app.key'); -- should fail
+CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (api_key 'abc', client_id 'x'); -- should fail
+ALTER USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (ADD refresh_token 'x'); -- should fail
+CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (api_key_setting 'data_directory'); -- should fail
+CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (api_key_file 'key'); -- should fail
+ALTER SERVER s OPTIONS (ADD redirect_uri 'callback'); -- should fail
+ALTER SERVER s OPTIONS (ADD ssl_ca_file 'ca.pem'); -- should fail
+ALTER SERVER s OPTIONS (ADD client_secret 'x');
+ALTER SERVER s OPTIONS (DROP client_secret);
+
+-- hosts are those that a superuser allows
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'https://example.com/api/v1'); -- should fail
+SET awork_fdw.allowed_hosts = 'example.com';
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'https://example.com/api/v1');
+DROP SERVER elsewhere;
+SELECT id FROM t; -- should fail
+RESET awork_fdw.allowed_hosts;
+
 -- no key at all
 DROP USER MAPPING FOR CURRENT_USER SERVER s;
 SELECT id FROM t; -- should fail

@@ -237,6 +237,22 @@ pub(crate) fn log_out(server: &str, role: Option<&str>) -> bool {
     or_raise(worker::run(&order))
 }
 
+/// Whether a role that has logged in to a server must do so again: since its login has ended, or
+/// the server is another one by now. Where a refresh was interrupted, only the next one will tell.
+pub(crate) fn needs_login(server: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up of the current user and of both roles.
+    if !unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), role) } {
+        crate::error::not_the_role(&role_name(role));
+    }
+    let access = Access::new(server, role);
+    let stored = access
+        .settings()
+        .and_then(|settings| of_server(&access, &settings, &access.application()?));
+    let is_good =
+        |stored: Stored| stored.refresh.is_some() || !stored.access.is_expired(Timestamp::now());
+    !stored.ok().flatten().is_some_and(is_good)
+}
+
 fn of_current_user(server: &str) -> Access {
     // SAFETY: a variable of the session.
     Access::new(usable_server(server), unsafe { pg_sys::GetUserId() })

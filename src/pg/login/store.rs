@@ -161,6 +161,13 @@ fn instant(instant: Timestamp) -> pg_sys::Datum {
     pg_sys::Datum::from(instant.as_microsecond() - EPOCH)
 }
 
+/// The column `logged_in_at`, counted from 0.
+const LOGGED_IN: usize = 9;
+
+/// How old a row must be before it can be an orphan, in microseconds: the server of a younger one
+/// may not have been committed yet.
+const CHILDHOOD: i64 = 3_600_000_000;
+
 /// An open table, which stays locked to the end of the transaction.
 struct Table {
     relation: pg_sys::Relation,
@@ -180,8 +187,12 @@ impl Table {
         }
     }
 
-    /// Shows the row of a place to `look`.
-    fn find<T>(&self, place: Place, look: impl FnOnce(pg_sys::HeapTuple) -> T) -> Option<T> {
+    /// Shows rows to `look` until it has what it wants: the one of a place, or all.
+    fn find<T>(
+        &self,
+        place: Option<Place>,
+        mut look: impl FnMut(pg_sys::HeapTuple) -> Option<T>,
+    ) -> Option<T> {
         let key = |column: i16, oid: pg_sys::Oid| {
             // SAFETY: filled by the next call.
             let mut key: pg_sys::ScanKeyData = unsafe { std::mem::zeroed() };
@@ -197,7 +208,7 @@ impl Table {
             }
             key
         };
-        let mut keys = [key(1, place.server), key(2, place.role)];
+        let mut keys = place.map_or(Vec::new(), |p| vec![key(1, p.server), key(2, p.role)]);
         // SAFETY: the relation is open. Without a snapshot of the caller's, the scan takes a new
         // one (genam.c), so that what others have committed is seen at every isolation level.
         unsafe {
@@ -209,10 +220,34 @@ impl Table {
                 keys.len() as i32,
                 keys.as_mut_ptr(),
             );
-            let tuple = pg_sys::systable_getnext(scan);
-            let found = (!tuple.is_null()).then(|| look(tuple));
+            let mut found = None;
+            while found.is_none() {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                found = look(tuple);
+            }
             pg_sys::systable_endscan(scan);
             found
+        }
+    }
+
+    /// The columns of a row.
+    ///
+    /// # Safety
+    /// `tuple` must be one of the relation; the columns are good as long as it is.
+    unsafe fn columns(&self, tuple: pg_sys::HeapTuple) -> Vec<Option<pg_sys::Datum>> {
+        // SAFETY: as the caller promises; the arrays have room for all columns.
+        unsafe {
+            let descriptor = (*self.relation).rd_att;
+            let width = (*descriptor).natts as usize;
+            let mut values = vec![pg_sys::Datum::from(0); width];
+            let mut nulls = vec![false; width];
+            let (values_at, nulls_at) = (values.as_mut_ptr(), nulls.as_mut_ptr());
+            pg_sys::heap_deform_tuple(tuple, descriptor, values_at, nulls_at);
+            let columns = values.into_iter().zip(nulls);
+            columns.map(|(value, null)| (!null).then_some(value)).collect()
         }
     }
 }
@@ -231,21 +266,12 @@ impl Drop for Table {
 /// The row of a place, as last committed.
 pub(super) fn find<R: Row>(place: Place) -> Result<Option<R>, Error> {
     let table = Table::open::<R>(place.schema, pg_sys::AccessShareLock);
-    let columns = table.find(place, |tuple| {
-        // SAFETY: the tuple is one of the relation, whose descriptor has room for its columns; the
-        // values are copied below while the tuple is still there.
-        unsafe {
-            let descriptor = (*table.relation).rd_att;
-            let width = (*descriptor).natts as usize;
-            let mut values = vec![pg_sys::Datum::from(0); width];
-            let mut nulls = vec![false; width];
-            let (values_at, nulls_at) = (values.as_mut_ptr(), nulls.as_mut_ptr());
-            pg_sys::heap_deform_tuple(tuple, descriptor, values_at, nulls_at);
-            let columns = values.into_iter().zip(nulls).skip(2);
-            R::read(&Columns(columns.map(|(value, null)| (!null).then_some(value)).collect()))
-        }
+    let read = table.find(Some(place), |tuple| {
+        // SAFETY: the tuple is one of the relation; the values are copied.
+        let columns = unsafe { table.columns(tuple) };
+        Some(R::read(&Columns(columns.into_iter().skip(2).collect())))
     });
-    columns.transpose()
+    read.transpose()
 }
 
 /// Puts a row in the place of the one before, if there is one.
@@ -263,7 +289,7 @@ pub(super) fn put<R: Row>(place: Place, row: &R) {
             error::internal("the tables of the extension are not those of its library");
         }
         let tuple = pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-        match table.find(place, |before| (*before).t_self) {
+        match table.find(Some(place), |before| Some((*before).t_self)) {
             Some(mut before) => pg_sys::CatalogTupleUpdate(table.relation, &mut before, tuple),
             None => pg_sys::CatalogTupleInsert(table.relation, tuple),
         }
@@ -275,7 +301,46 @@ pub(super) fn remove<R: Row>(place: Place) -> bool {
     let table = Table::open::<R>(place.schema, pg_sys::RowExclusiveLock);
     // SAFETY: the tuple was found just now, under a lock that keeps others from removing it.
     table
-        .find(place, |tuple| unsafe { (*tuple).t_self })
+        .find(Some(place), |tuple| unsafe { Some((*tuple).t_self) })
         .map(|mut tuple| unsafe { pg_sys::CatalogTupleDelete(table.relation, &mut tuple) })
         .is_some()
+}
+
+/// Removes the logins to servers and of roles that are gone.
+pub(super) fn remove_orphans(schema: pg_sys::Oid) {
+    // One at a time.
+    let table = Table::open::<Stored>(schema, pg_sys::ShareUpdateExclusiveLock);
+    let now = Timestamp::now().as_microsecond();
+    let mut orphans = Vec::new();
+    table.find(None, |tuple| {
+        // SAFETY: the tuple is one of the relation.
+        let columns = Columns(unsafe { table.columns(tuple) });
+        let exists = |column: usize, cache: pg_sys::SysCacheIdentifier::Type| {
+            let oid: Option<pg_sys::Oid> = columns.get(column);
+            // SAFETY: a look-up by number.
+            oid.is_some_and(|oid| unsafe {
+                pg_sys::SearchSysCacheExists(
+                    cache as i32,
+                    oid.into(),
+                    pg_sys::Datum::from(0),
+                    pg_sys::Datum::from(0),
+                    pg_sys::Datum::from(0),
+                )
+            })
+        };
+        let logged_in = columns.instant(LOGGED_IN).map_or(0, Timestamp::as_microsecond);
+        if now - logged_in > CHILDHOOD
+            && !(exists(0, pg_sys::SysCacheIdentifier::FOREIGNSERVEROID)
+                && exists(1, pg_sys::SysCacheIdentifier::AUTHOID))
+        {
+            // SAFETY: as above.
+            orphans.push(unsafe { (*tuple).t_self });
+        }
+        None::<()>
+    });
+    for mut orphan in orphans {
+        // SAFETY: the tuple was found just now, under a lock that keeps others from removing it;
+        // nobody logs in to what is gone.
+        unsafe { pg_sys::CatalogTupleDelete(table.relation, &mut orphan) }
+    }
 }

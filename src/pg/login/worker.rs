@@ -102,6 +102,9 @@ fn caught(cause: &CaughtError) -> Error {
 fn carry_out(order: &Order) -> Reply {
     let place = order.place();
     let lock = BackgroundWorker::transaction(|| Lock::take(Of::Changing, place, true));
+    if !matches!(order.task, Task::Refresh { .. }) {
+        change(move || store::remove_orphans(place.schema));
+    }
     let outcome = match &order.task {
         Task::Request { state, verifier, redirect_uri } => {
             let requested = Requested {
@@ -230,6 +233,11 @@ fn ask(
     order: &Order,
     exchange: impl AsyncFnOnce(Endpoint<'_>) -> Result<Tokens, Failure>,
 ) -> Result<Tokens, Failure> {
+    if BackgroundWorker::sigterm_received() {
+        return Err(
+            Error::new(ErrorKind::NoResources, "the database server is shutting down").into()
+        );
+    }
     let application = order.application()?;
     let mut settings = settings_of(&order.options)?;
     settings.request_timeout = settings.request_timeout.min(LONGEST_EXCHANGE);
