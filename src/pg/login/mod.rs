@@ -7,8 +7,9 @@ mod order;
 mod store;
 mod worker;
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use awork_api::credentials::oauth::{self, Application, Endpoint};
 use awork_api::credentials::{Login, RENEWALS, Renewal, Secret};
@@ -27,15 +28,25 @@ use super::wait::or_raise;
 /// How long the answer to a request for a login is waited for.
 const LONGEST_LOGIN: Duration = Duration::from_secs(600);
 
+/// How long a session goes on with a token that is ending, after it could not be renewed.
+const PAUSE: Duration = Duration::from_secs(30);
+
+thread_local! {
+    static FAILED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
 /// The login of a role, with an access token that is good for a while.
 pub(super) fn current(access: &Access, settings: &Settings) -> Result<Arc<Login>, Error> {
     let application = access.application()?;
     let stored = match of_server(access, settings, &application)? {
         Some(stored) if !stored.access.is_ending(Timestamp::now()) => stored,
         Some(Stored { access: token, .. }) => {
-            renew(access, &application, Some(&token.token), token.is_expired(Timestamp::now()))?
+            let is_needed = token.is_expired(Timestamp::now());
+            renew(access, settings, &application, (Some(&token.token), is_needed))?
         }
-        None if access.refresh_token()?.is_some() => renew(access, &application, None, true)?,
+        None if access.refresh_token()?.is_some() => {
+            renew(access, settings, &application, (None, true))?
+        }
         None => return Err(not_logged_in(access)),
     };
     Ok(login(access, stored))
@@ -61,11 +72,7 @@ fn of_server(
 ) -> Result<Option<Stored>, Error> {
     let stored: Option<Stored> = store::find(place(access.server, access.user))?;
     let (api_url, seed) = (settings.base(1)?, access.refresh_token()?);
-    Ok(stored.filter(|stored| {
-        stored.api_url == api_url
-            && stored.client_id == application.id
-            && (seed.is_none() || stored.seed == seed)
-    }))
+    Ok(stored.filter(|stored| stored.belongs_to(&api_url, application, seed.as_ref())))
 }
 
 fn not_logged_in(access: &Access) -> Error {
@@ -85,12 +92,12 @@ fn not_logged_in(access: &Access) -> Error {
 /// the token as it is.
 fn renew(
     access: &Access,
+    settings: &Settings,
     application: &Application,
-    ending: Option<&Secret>,
-    is_needed: bool,
+    (ending, is_needed): (Option<&Secret>, bool),
 ) -> Result<Stored, Error> {
     let place = place(access.server, access.user);
-    let find = || store::find::<Stored>(place)?.ok_or_else(|| not_logged_in(access));
+    let find = || of_server(access, settings, application)?.ok_or_else(|| not_logged_in(access));
     // SAFETY: a look at the server's state.
     if unsafe { pg_sys::RecoveryInProgress() } {
         return match is_needed {
@@ -102,10 +109,12 @@ fn renew(
             false => find(),
         };
     }
+    let has_failed = FAILED.get().is_some_and(|at| at.elapsed() < PAUSE);
+    if has_failed && !is_needed {
+        return find();
+    }
     let Some(asking) = Lock::take(Of::Asking, place, is_needed) else { return find() };
-    let seed = access.refresh_token()?;
-    let stored = store::find::<Stored>(place)?.filter(|s| seed.is_none() || s.seed == seed);
-    match stored {
+    match of_server(access, settings, application)? {
         Some(stored) if Some(&stored.access.token) != ending => return Ok(stored),
         Some(stored) if stored.refresh.is_none() => {
             return if is_needed { Err(worker::login_again()) } else { Ok(stored) };
@@ -114,10 +123,11 @@ fn renew(
     }
     let refresh = Task::Refresh {
         refused: ending.map(|token| token.reveal().to_owned()),
-        seed: seed.map(|seed| seed.reveal().to_owned()),
+        seed: access.refresh_token()?.map(|seed| seed.reveal().to_owned()),
     };
     let outcome = worker::run(&Order::new(place, &access.server_options, application, refresh));
     drop(asking);
+    FAILED.set(outcome.is_err().then(Instant::now));
     match outcome {
         Err(error) if is_needed => Err(error),
         _ => find(),
@@ -140,8 +150,8 @@ fn serve(renewal: &Renewal) -> Result<(), Error> {
     }
     let oid = |number: u64| pg_sys::Oid::from(number as u32);
     let access = Access::new(oid(login.place >> 32), oid(login.place));
-    access.settings()?;
-    let stored = renew(&access, &access.application()?, Some(&renewal.refused), true)?;
+    let (settings, application) = (access.settings()?, access.application()?);
+    let stored = renew(&access, &settings, &application, (Some(&renewal.refused), true))?;
     if stored.login.as_u128() != login.id {
         return Err(Error::new(
             ErrorKind::Unauthorized,

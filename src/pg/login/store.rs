@@ -7,6 +7,7 @@
 
 use std::ffi::CStr;
 
+use awork_api::credentials::oauth::Application;
 use awork_api::credentials::{AccessToken, Secret};
 use awork_api::error::Error;
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ pub(super) struct Place {
 pub(super) struct Stored {
     /// Tells logins apart.
     pub(super) login: uuid::Uuid,
-    /// The address that the tokens are good for, and nothing else is sent them.
+    /// The address that the tokens are good for.
     pub(super) api_url: String,
     pub(super) client_id: String,
     pub(super) access: AccessToken,
@@ -43,6 +44,21 @@ pub(super) struct Stored {
     pub(super) refresh_began: Option<Timestamp>,
     /// The refresh token of the user mapping that the login began with.
     pub(super) seed: Option<Secret>,
+}
+
+impl Stored {
+    /// Whether the tokens came from this address and application, by a login that began with this
+    /// refresh token where there is one. They go nowhere else.
+    pub(super) fn belongs_to(
+        &self,
+        api_url: &str,
+        application: &Application,
+        seed: Option<&Secret>,
+    ) -> bool {
+        self.api_url == api_url
+            && self.client_id == application.id
+            && (seed.is_none() || self.seed.as_ref() == seed)
+    }
 }
 
 /// A row of `awork_fdw_login_requests`.

@@ -174,8 +174,10 @@ fn new_login(order: &Order, tokens: Tokens, seed: Option<Secret>) -> Result<Stor
 /// sent, the table says so, and only a complete answer takes that back.
 fn refresh(order: &Order, place: Place, refused: Option<&str>, seed: Option<Secret>) -> Reply {
     let before = BackgroundWorker::transaction(move || store::find::<Stored>(place))?;
+    let api_url = settings_of(&order.options)?.base(1)?;
+    let application = order.application()?;
     // A mapping that was given another refresh token begins another login with it.
-    let before = before.filter(|stored| seed.is_none() || stored.seed == seed);
+    let before = before.filter(|b| b.belongs_to(&api_url, &application, seed.as_ref()));
     let Some(before) = before else {
         let Some(seed) = seed else {
             return Err(Error::new(ErrorKind::Unauthorized, "the login has ended meanwhile"));
