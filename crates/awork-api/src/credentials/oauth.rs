@@ -134,6 +134,8 @@ impl<'s> Endpoint<'s> {
             .authorize_url(CsrfToken::new_random)
             .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
             .set_pkce_challenge(challenge)
+            // Not of the RFC, but of awork's documentation.
+            .add_extra_param("grant_type", "authorization_code")
             .url();
         Ok(Request {
             url: url.into(),
