@@ -46,6 +46,7 @@ const OPTIONS: &[OptionEntry] = &[
     ("request_timeout", &[Context::Server], setting),
     ("max_retries", &[Context::Server], setting),
     ("rate_limit", &[Context::Server], setting),
+    ("rate_limit_max_wait", &[Context::Server], setting),
     ("cache_ttl", &[Context::Server, Context::Table], setting),
     ("fan_out", &[Context::Table], |option, value| flag(option, value).map(drop)),
     ("resource", &[Context::Table], |_, value| {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
+use awork_api::deadline;
 use awork_api::error::{Error, ErrorKind};
 use awork_api::request::Bindings;
 use awork_api::rows::Batch;
@@ -18,7 +19,7 @@ use super::job::Asking;
 use super::memo::Answer;
 use super::scan_state::ScanState;
 use super::sort::Sort;
-use super::wait::{or_raise, until_readable};
+use super::wait::{or_raise, statement_end, until_readable};
 use crate::error;
 
 /// One reading of the table, from the first row to the last.
@@ -129,6 +130,7 @@ impl ScanState {
     /// is time to look whether the statement is to end. None where the scan waits for nothing.
     pub(super) fn wake_fd(&self) -> Option<RawFd> {
         let Some(Run { source: Rows::Live { scan, .. }, .. }) = &self.run else { return None };
+        deadline::set(statement_end());
         scan.remind();
         Some(scan.wake_fd())
     }

@@ -5,9 +5,10 @@
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use awork_api::credentials::RENEWALS;
+use awork_api::deadline;
 use awork_api::error::{Error, ErrorKind};
 use awork_api::runtime::runtime;
 use pgrx::pg_sys;
@@ -28,6 +29,7 @@ pub(super) fn until_readable(fd: RawFd) {
         true => (pg_sys::WL_TIMEOUT, LOOK_FOR_RENEWALS),
         false => (0, -1),
     };
+    deadline::set(statement_end());
     // SAFETY: the latch is this process's own; the descriptor is open as long as its owner,
     // who called. An error that is raised here leaves nothing behind.
     unsafe {
@@ -45,6 +47,18 @@ pub(super) fn until_readable(fd: RawFd) {
         pgrx::check_for_interrupts!();
     }
     login::serve_renewals();
+}
+
+/// When `statement_timeout` will end the statement, if it will.
+pub(super) fn statement_end() -> Option<SystemTime> {
+    /// Microseconds from the Unix epoch to that of PostgreSQL.
+    const EPOCH: i64 = 946_684_800_000_000;
+    // SAFETY: a setting of the session, and a look-up of its state.
+    let (timeout, started) =
+        unsafe { (pg_sys::StatementTimeout, pg_sys::GetCurrentStatementStartTimestamp()) };
+    let timeout = u64::try_from(timeout).ok().filter(|&milliseconds| milliseconds > 0)?;
+    let started = Duration::from_micros(u64::try_from(started + EPOCH).ok()?);
+    Some(SystemTime::UNIX_EPOCH + started + Duration::from_millis(timeout))
 }
 
 /// Sleeps for a time. Raises an error where the statement is to end.

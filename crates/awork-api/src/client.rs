@@ -3,9 +3,10 @@
 //!
 //! Retry policy. Only GETs are sent, so every request may be repeated. Repeated are: failed
 //! connections, cut answers, timeouts, 408, 429 and 5xx; at most `max_retries` times. A 429
-//! waits as long as `Retry-After` or else `ratelimit-reset` says, up to [`LONGEST_WAIT`]; the
-//! others wait 0.2 s, 0.4 s, 0.8 s … with jitter. Nothing else is repeated: a refused filter,
-//! credential or path stays refused.
+//! waits as long as `Retry-After` or else `ratelimit-reset` says, up to `rate_limit_max_wait`; the
+//! others wait 0.2 s, 0.4 s, 0.8 s … with jitter. Nothing waits for longer than the statement may
+//! still take ([`crate::deadline`]): its error says more than a timeout would. Nothing else is
+//! repeated: a refused filter, credential or path stays refused.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use crate::buffers::BUFFERS;
 use crate::connections::{connections, innermost};
 use crate::credentials::{Credential, Secret, bearer};
+use crate::deadline;
 use crate::error::{Error, ErrorKind, excerpt};
 use crate::pages::PageInfo;
 use crate::request::shown;
@@ -30,8 +32,9 @@ use crate::shared::workspace::{Counters, Known, workspace};
 /// The largest answer that is read, after decompression.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
 
-/// A rate limit that resets later than this is an error instead of a wait.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(65);
+/// The longest that one refused request keeps all sessions from asking. After it, the next one may
+/// find out whether awork still refuses.
+const LONGEST_BLOCK: Duration = Duration::from_secs(65);
 
 /// How much of an answer is read that only explains an error.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -148,8 +151,9 @@ impl Client {
         let mut token = self.credential.token().await?;
         let mut is_renewed = false;
         loop {
-            let (permit, held_back) = self.workspace.budget.permit(self.settings.rate_limit).await;
-            self.count(|c| &c.held_back, milliseconds(held_back));
+            let permit = self.permit().await.map_err(|error| {
+                error.detail(format!("Remote request was {}.", shown(version, target)))
+            })?;
             self.count(|c| &c.requests, 1);
             let failure = match self.attempt(&url, headers, &token, permit).await {
                 Ok(answer) => return Ok(answer),
@@ -165,25 +169,41 @@ impl Client {
             let limited = failure.error.kind == ErrorKind::RateLimited;
             self.count(|c| &c.limited, limited.into());
             if let Retry::After(wait) = failure.retry {
-                // Who cannot wait so long gets an error, and the next one may try again.
-                self.workspace.budget.block(wait.min(LONGEST_WAIT));
+                self.workspace.budget.block(wait.min(LONGEST_BLOCK));
             }
             if limited || matches!(failure.retry, Retry::BackOff) {
                 self.workspace.congestion.refused(self.settings.max_concurrency);
             }
             let wait = match (failure.retry, waits.next()) {
-                (Retry::BackOff, Some(wait)) => wait,
-                (Retry::After(wait), Some(_)) if wait <= LONGEST_WAIT => wait,
-                _ => {
-                    return Err(failure.error.detail(format!(
-                        "Remote request was {}.",
-                        token.redact(&shown(version, target))
-                    )));
+                (Retry::BackOff, Some(wait)) => Some(wait),
+                (Retry::After(wait), Some(_)) => {
+                    Some(wait).filter(|wait| *wait <= self.settings.rate_limit_max_wait)
                 }
+                _ => None,
+            };
+            let in_time = |wait: &Duration| deadline::time_left().is_none_or(|left| *wait < left);
+            let Some(wait) = wait.filter(in_time) else {
+                return Err(failure.error.detail(format!(
+                    "Remote request was {}.",
+                    token.redact(&shown(version, target))
+                )));
             };
             self.count(|c| &c.retries, 1);
             self.count(|c| &c.waited, milliseconds(wait));
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Waits until the rate limit allows a request.
+    async fn permit(&self) -> Result<Permit<'_>, Error> {
+        let (rate, most) = (self.settings.rate_limit, self.settings.rate_limit_max_wait);
+        let most = deadline::time_left().map_or(most, |left| left.min(most));
+        match self.workspace.budget.permit(rate, most).await {
+            Ok((permit, held_back)) => {
+                self.count(|c| &c.held_back, milliseconds(held_back));
+                Ok(permit)
+            }
+            Err(wait) => Err(rate_limited(Some(wait))),
         }
     }
 
@@ -349,16 +369,13 @@ impl Client {
             }),
             403 => Failure::last(blocked(headers, token)),
             404 | 410 => Failure::last(not_found(is_awork)),
-            429 => Failure {
-                error: Error::new(
-                    ErrorKind::RateLimited,
-                    "rate limit of the awork workspace exceeded",
-                )
-                .hint(
-                    "The limit is shared by all clients of the workspace. Try again in a minute.",
-                ),
-                retry: reset(headers).map_or(Retry::BackOff, Retry::After),
-            },
+            429 => {
+                let reset = reset(headers);
+                Failure {
+                    error: rate_limited(reset),
+                    retry: reset.map_or(Retry::BackOff, Retry::After),
+                }
+            }
             300..=399 => Failure::last(
                 Error::new(
                     ErrorKind::BadReply,
@@ -426,6 +443,17 @@ struct ErrorObject {
 struct ValidationError {
     property: Option<String>,
     message: Option<String>,
+}
+
+/// What the limit leaves no room for, or not within the time that there is.
+fn rate_limited(wait: Option<Duration>) -> Error {
+    let when = wait.map_or("in a minute".to_owned(), |wait| {
+        format!("in {} s", wait.as_secs_f64().ceil().max(1.0))
+    });
+    Error::new(ErrorKind::RateLimited, "rate limit of the awork workspace exceeded").hint(format!(
+        "The limit is shared by all clients of the workspace. Try again {when}. \
+         The server option \"rate_limit_max_wait\" sets how long a statement may wait."
+    ))
 }
 
 fn not_found(is_awork: bool) -> Error {

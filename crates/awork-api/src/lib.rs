@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod client;
 mod connections;
 pub mod credentials;
+pub mod deadline;
 pub mod error;
 pub mod filter;
 pub mod lookups;

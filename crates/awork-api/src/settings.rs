@@ -31,6 +31,8 @@ pub struct Settings {
     pub max_retries: usize,
     /// Requests per second that are sent at the most, whatever awork allows; 0.1 to 500.
     pub rate_limit: Option<f64>,
+    /// How long a request may wait for the rate limit of the workspace, before it is an error.
+    pub rate_limit_max_wait: Duration,
     /// How long an answer serves again; zero for never.
     pub cache_ttl: Duration,
     /// A PEM file with the certificates of the only authorities that are trusted; none for those
@@ -48,6 +50,7 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(60),
             max_retries: 3,
             rate_limit: None,
+            rate_limit_max_wait: Duration::from_secs(65),
             cache_ttl: Duration::ZERO,
             ssl_ca_file: None,
         }
@@ -64,7 +67,11 @@ impl Settings {
             "max_concurrency" => self.max_concurrency = number(option, value, 1, 32)? as usize,
             "max_retries" => self.max_retries = number(option, value, 0, 10)? as usize,
             "rate_limit" => self.rate_limit = Some(rate(value)?),
-            "cache_ttl" => self.cache_ttl = cache_ttl(value)?,
+            "rate_limit_max_wait" => self.rate_limit_max_wait = duration(option, value, 3600)?,
+            "cache_ttl" => {
+                self.cache_ttl = duration(option, value, 86_400)
+                    .map_err(|e| e.hint("0 turns the cache off."))?;
+            }
             "ssl_ca_file" => self.ssl_ca_file = Some(file(option, value)?),
             "connect_timeout" => self.connect_timeout = seconds(option, value)?,
             "request_timeout" => self.request_timeout = seconds(option, value)?,
@@ -185,11 +192,13 @@ fn rate(value: &str) -> Result<f64, Error> {
     }
 }
 
-fn cache_ttl(value: &str) -> Result<Duration, Error> {
+/// Seconds, of which there may be none.
+fn duration(option: &str, value: &str, most: u32) -> Result<Duration, Error> {
     match value.trim().parse::<f64>() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(invalid("cache_ttl", "must be a number of seconds from 0 to 86400")
-            .hint("0 turns the cache off.")),
+        Ok(seconds) if (0.0..=f64::from(most)).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err(invalid(option, &format!("must be a number of seconds from 0 to {most}"))),
     }
 }
 
@@ -259,6 +268,7 @@ mod tests {
             ("request_timeout", "1h"),
             ("rate_limit", "0"),
             ("rate_limit", "inf"),
+            ("rate_limit_max_wait", "3601"),
             ("cache_ttl", "-1"),
             ("cache_ttl", "1 day"),
         ] {

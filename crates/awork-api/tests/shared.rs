@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use awork_api::catalogue::columns::Source;
+use awork_api::error::ErrorKind;
 use awork_api::rows::{Kind, Projection, Target};
 use awork_api::scan::{Job, Order, Start};
 use awork_api::shared::cache;
@@ -147,7 +148,29 @@ fn a_limit_that_resets_much_later_is_an_error_and_stops_nobody_for_longer() {
     let refusal = Action::Status { status: 429, code: None, retry_after: Some(3600) };
     awork.fault("/users", None, refusal);
     let started = Instant::now();
-    assert!(awork.read(job("users")).ended.unwrap().is_err());
+    let error = awork.read(job("users")).ended.unwrap().unwrap_err();
+    assert!(error.hint.unwrap().contains("in 3601 s"));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_longer_wait_than_is_allowed_is_an_error() {
+    let mut awork = workspace();
+    let mut settings = awork.client.settings().clone();
+    (settings.max_retries, settings.rate_limit_max_wait) = (3, Duration::from_secs(5));
+    awork = awork.with_settings(settings.clone());
+    let refusal = Action::Status { status: 429, code: None, retry_after: Some(20) };
+    awork.fault("/users", None, refusal);
+    let started = Instant::now();
+    let error = awork.read(job("users")).ended.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::RateLimited);
+    assert!(error.hint.unwrap().contains("in 21 s"));
+    // The next one knows without asking, and says how long it still takes.
+    awork.sandbox.clear_faults();
+    let error = awork.read(job("users")).ended.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::RateLimited);
+    assert!(["in 20 s", "in 21 s"].iter().any(|when| error.hint.as_ref().unwrap().contains(when)));
+    assert_eq!(awork.sandbox.log().len(), 0);
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 

@@ -127,13 +127,21 @@ impl Default for Budget {
 
 impl Budget {
     /// Waits until a request may be sent. `rate` are the requests per second that are allowed at
-    /// the most, whatever awork allows. Returns the permit and how long it took.
-    pub async fn permit(&self, rate: Option<f64>) -> (Permit<'_>, Duration) {
+    /// the most, whatever awork allows. Returns the permit and how long it took; or, where it would
+    /// take longer than `most`, how long at least until it may be sent.
+    pub async fn permit(
+        &self,
+        rate: Option<f64>,
+        most: Duration,
+    ) -> Result<(Permit<'_>, Duration), Duration> {
         let started = now();
         loop {
             let at = now();
             match self.take(rate, at) {
-                Ok(permit) => return (permit, Duration::from_micros(at - started)),
+                Ok(permit) => return Ok((permit, Duration::from_micros(at - started))),
+                Err(free_at) if Duration::from_micros(free_at.saturating_sub(started)) > most => {
+                    return Err(Duration::from_micros(free_at.saturating_sub(at)));
+                }
                 Err(free_at) => {
                     // Those who wait come back at slightly different times, so that none of them
                     // is always the first.
