@@ -84,6 +84,15 @@ CREATE TABLE awork_fdw_login_requests (
 COMMENT ON TABLE awork_fdw_login_requests IS
     'Logins to awork that have been begun by awork_fdw_login_url.';
 
+-- Neither statistics nor a TOAST table, which have no row level security, get to see a secret.
+ALTER TABLE awork_fdw_tokens
+    ALTER access_token SET STORAGE PLAIN, ALTER access_token SET STATISTICS 0,
+    ALTER refresh_token SET STORAGE PLAIN, ALTER refresh_token SET STATISTICS 0,
+    ALTER seed SET STORAGE PLAIN, ALTER seed SET STATISTICS 0;
+ALTER TABLE awork_fdw_login_requests
+    ALTER state SET STORAGE PLAIN, ALTER state SET STATISTICS 0,
+    ALTER verifier SET STORAGE PLAIN, ALTER verifier SET STATISTICS 0;
+
 ALTER TABLE awork_fdw_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE awork_fdw_login_requests ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON awork_fdw_tokens, awork_fdw_login_requests FROM PUBLIC;

@@ -117,6 +117,7 @@ pub(crate) fn identity(server: &str) -> String {
             let workspace = workspace.map(|name| format!("workspace \"{name}\""));
             format!("logged in to {}{name}", workspace.as_deref().unwrap_or("awork"))
         }
+        Err(error) if error.kind == ErrorKind::Unauthorized => crate::error::raise(error),
         Err(error) => format!("logged in to awork, which does not say as whom: {error}"),
     }
 }
@@ -135,7 +136,10 @@ async fn fetch<T: Default + for<'de> Deserialize<'de>>(
 ) -> Result<T, Error> {
     let Some(body) = client.get(1, path, &[]).await?.body else { return Ok(T::default()) };
     serde_json::from_slice(&body).map_err(|e| {
-        Error::new(ErrorKind::BadReply, format!("malformed answer to GET {path}: {e}"))
+        // Its message would quote the answer.
+        let (line, column) = (e.line(), e.column());
+        let message = format!("malformed answer to GET {path}, at line {line}, column {column}");
+        Error::new(ErrorKind::BadReply, message)
             .hint("Check that the server option \"api_url\" is the address of awork's API")
     })
 }

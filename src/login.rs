@@ -29,6 +29,6 @@ fn awork_fdw_logout(server: &str, role: default!(Option<&str>, "NULL")) -> bool 
 /// Whether a role that has logged in to a server must do so again; for the view
 /// `awork_fdw_logins`.
 #[pg_extern(volatile, parallel_unsafe)]
-fn awork_fdw_needs_login(server: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+fn awork_fdw_needs_login(server: pg_sys::Oid, role: pg_sys::Oid) -> Option<bool> {
     pg::needs_login(server, role)
 }

@@ -26,13 +26,15 @@ pub(super) struct Access {
     pub(super) server_options: Options,
     mapping: Options,
     mapping_version: u64,
+    /// Whether the mapping is the one for PUBLIC.
+    is_public: bool,
 }
 
 impl Access {
     pub(super) fn new(server: pg_sys::Oid, user: pg_sys::Oid) -> Self {
         let (server_name, server_options) = server_options(server);
-        let (mapping, mapping_version) = mapping(server, user);
-        Self { server, user, server_name, server_options, mapping, mapping_version }
+        let (mapping, mapping_version, is_public) = mapping(server, user);
+        Self { server, user, server_name, server_options, mapping, mapping_version, is_public }
     }
 
     /// The settings of the server, whose host must be an allowed one.
@@ -76,19 +78,25 @@ impl Access {
 
     /// The client application of a server where users log in; an error where they do not.
     pub(super) fn application(&self) -> Result<Application, Error> {
-        let source = self.source()?;
-        let uses_key = KEY_SOURCES.iter().any(|key| find(source, key).is_some());
+        let uses_key = |source: &Options| KEY_SOURCES.iter().any(|key| find(source, key).is_some());
+        let uses_key = self.source().is_ok_and(uses_key);
         let id = [&self.mapping, &self.server_options].iter().find_map(|o| find(o, "client_id"));
-        let Some(id) = id.filter(|_| !uses_key) else {
+        let (role, server) = (role_name(self.user), &self.server_name);
+        if uses_key {
             return Err(Error::new(
                 ErrorKind::NoCredential,
                 format!(
-                    "role \"{}\" uses an API key for foreign server \"{}\", and no login",
-                    role_name(self.user),
-                    self.server_name
+                    "role \"{role}\" uses an API key for foreign server \"{server}\", and no login"
                 ),
             )
-            .hint("Users log in where the user mapping, or else the server, has the option \"client_id\"."));
+            .hint(CLIENT_ID_HINT));
+        }
+        let Some(id) = id else {
+            return Err(Error::new(
+                ErrorKind::NoCredential,
+                format!("foreign server \"{server}\" has no client application"),
+            )
+            .hint(CLIENT_ID_HINT));
         };
         // The server's secret is that of the server's application.
         let of_server = find(&self.server_options, "client_id") == Some(id);
@@ -118,12 +126,23 @@ impl Access {
             })
     }
 
-    /// A refresh token that the mapping brings from elsewhere.
+    /// A refresh token that the mapping brings from elsewhere. It is good once, and so for one
+    /// role.
     pub(super) fn refresh_token(&self) -> Result<Option<Secret>, Error> {
         let token = find(&self.mapping, "refresh_token");
+        if token.is_some() && self.is_public {
+            return Err(Error::new(
+                ErrorKind::Setting,
+                "option \"refresh_token\" is of use in the mapping of one role only",
+            )
+            .hint("Each role has a login of its own; a refresh token is good for one."));
+        }
         token.map(|token| Secret::new(&shown_option("refresh_token"), token)).transpose()
     }
 }
+
+const CLIENT_ID_HINT: &str =
+    "Users log in where the user mapping, or else the server, has the option \"client_id\".";
 
 fn shown_option(option: &str) -> String {
     format!("value of option \"{option}\"")
@@ -246,10 +265,10 @@ fn server_version(server: pg_sys::Oid) -> u64 {
     }
 }
 
-/// The options of the user's mapping, or else of PUBLIC's, and a number that is another one after
-/// each change to it; none where there is no mapping. `GetUserMapping` (foreign.c) would raise an
-/// error then, but a server may have the key.
-fn mapping(server: pg_sys::Oid, user: pg_sys::Oid) -> (Options, u64) {
+/// The options of the user's mapping, or else of PUBLIC's, a number that is another one after
+/// each change to it, and whether it is PUBLIC's; none where there is no mapping.
+/// `GetUserMapping` (foreign.c) would raise an error then, but a server may have the credential.
+fn mapping(server: pg_sys::Oid, user: pg_sys::Oid) -> (Options, u64, bool) {
     for user in [user, pg_sys::InvalidOid] {
         // SAFETY: a syscache look-up; the tuple is released after its options were copied.
         unsafe {
@@ -267,8 +286,8 @@ fn mapping(server: pg_sys::Oid, user: pg_sys::Oid) -> (Options, u64) {
             };
             let version = version(tuple);
             pg_sys::ReleaseSysCache(tuple);
-            return (options, version);
+            return (options, version, user == pg_sys::InvalidOid);
         }
     }
-    (Options::new(), 0)
+    (Options::new(), 0, false)
 }

@@ -130,22 +130,40 @@ pub(crate) fn workspace_of_server(name: &str) -> u64 {
 /// The server of this name, if it is one of awork_fdw that the current user may use; else an
 /// error.
 pub(super) fn usable_server(name: &str) -> pg_sys::Oid {
-    let Ok(name) = std::ffi::CString::new(name) else {
+    let server = server_named(name);
+    // SAFETY: the server was looked up just now.
+    unsafe {
+        let name = (*pg_sys::GetForeignServer(server)).servername;
+        require_usage(server, pg_sys::GetUserId(), name);
+    }
+    server
+}
+
+/// The server of this name, if it is one of awork_fdw; else an error.
+pub(super) fn server_named(name: &str) -> pg_sys::Oid {
+    let Ok(c_name) = std::ffi::CString::new(name) else {
         error::invalid_value("server name contains a NUL character".into(), None);
     };
-    // SAFETY: plain look-ups by name and by id; a server that does not exist is an error.
+    // SAFETY: a look-up by name; a server that does not exist is an error.
+    let server = unsafe { pg_sys::get_foreign_server_oid(c_name.as_ptr(), false) };
+    if !is_ours(server) {
+        error::invalid_value(format!("server \"{name}\" is no server of awork_fdw"), None);
+    }
+    server
+}
+
+/// Whether there is a server of this number, and it is one of awork_fdw.
+pub(super) fn is_ours(server: pg_sys::Oid) -> bool {
+    // SAFETY: look-ups by number; a missing server is a null pointer, and one that is there has a
+    // wrapper.
     unsafe {
-        let server = pg_sys::get_foreign_server_oid(name.as_ptr(), false);
-        let wrapper = (*pg_sys::GetForeignServer(server)).fdwid;
-        let wrapper = pg_sys::GetForeignDataWrapper(wrapper);
-        if text((*wrapper).fdwname) != "awork_fdw" {
-            error::invalid_value(
-                format!("server \"{}\" is no server of awork_fdw", text(name.as_ptr())),
-                None,
-            );
+        let server =
+            pg_sys::GetForeignServerExtended(server, pg_sys::FSV_MISSING_OK as pg_sys::bits16);
+        if server.is_null() {
+            return false;
         }
-        require_usage(server, pg_sys::GetUserId(), name.as_ptr());
-        server
+        let wrapper = pg_sys::GetForeignDataWrapper((*server).fdwid);
+        text((*wrapper).fdwname) == "awork_fdw"
     }
 }
 

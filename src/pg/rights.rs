@@ -27,6 +27,18 @@ pub(super) struct Rights {
     answer: oneshot::Receiver<Option<bool>>,
     _task: AbortOnDropHandle<()>,
     server: String,
+    scope: u64,
+    /// Whether the user has been told, if there is anything to tell.
+    is_told: bool,
+}
+
+impl Drop for Rights {
+    fn drop(&mut self) {
+        if !self.is_told {
+            // The statement has failed, so that the next one is to ask.
+            ASKED.with_borrow_mut(|asked| asked.retain(|scope| *scope != self.scope));
+        }
+    }
 }
 
 impl Rights {
@@ -52,20 +64,25 @@ impl Rights {
             let _ = sender.send(check::is_admin(&client).await);
         }));
         let (server, _) = super::foreign::server_options(server);
-        Some(Self { answer, _task, server })
+        Some(Self { answer, _task, server, scope, is_told: false })
     }
 
     /// Warns where the credential is no admin.
     pub(super) fn tell(mut self) {
         let started = Instant::now();
         loop {
+            // An answer that takes longer is not waited for once more.
             match self.answer.try_recv() {
-                Ok(Some(false)) => return error::warn_not_admin(&self.server),
                 Err(oneshot::error::TryRecvError::Empty) if started.elapsed() < LONGEST_WAIT => {
                     pause(Duration::from_millis(1));
                 }
-                // awork does not say, or not in time.
-                _ => return,
+                answer => {
+                    self.is_told = true;
+                    if answer == Ok(Some(false)) {
+                        error::warn_not_admin(&self.server);
+                    }
+                    return;
+                }
             }
         }
     }

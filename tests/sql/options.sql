@@ -57,11 +57,20 @@ ALTER SERVER s OPTIONS (ADD ssl_ca_file 'ca.pem'); -- should fail
 ALTER SERVER s OPTIONS (ADD client_secret 'x');
 ALTER SERVER s OPTIONS (DROP client_secret);
 
--- hosts are those that a superuser allows
-CREATE SERVER elsewhere FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'https://example.com/api/v1'); -- should fail
-SET awork_fdw.allowed_hosts = 'example.com';
-CREATE SERVER elsewhere FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'https://example.com/api/v1');
+-- hosts are those that a superuser allows, who can name others for when they are
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER awork_fdw
+    OPTIONS (api_url 'https://example.com/api/v1', client_id 'x', redirect_uri 'http://localhost:1/');
+SELECT awork_fdw_login_url('elsewhere'); -- should fail
+CREATE ROLE elsewhere_role;
+GRANT USAGE ON FOREIGN DATA WRAPPER awork_fdw TO elsewhere_role;
+SET ROLE elsewhere_role;
+CREATE SERVER elsewhere2 FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url 'https://example.com/api/v1'); -- should fail
+SET awork_fdw.allowed_hosts = '*'; -- should fail
+RESET ROLE;
+DROP OWNED BY elsewhere_role;
+DROP ROLE elsewhere_role;
 DROP SERVER elsewhere;
+SET awork_fdw.allowed_hosts = 'example.com';
 SELECT id FROM t; -- should fail
 RESET awork_fdw.allowed_hosts;
 

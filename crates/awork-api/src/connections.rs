@@ -19,6 +19,9 @@ struct Kind {
     authorities: Option<Vec<u8>>,
 }
 
+/// More kinds are hardly in use at a time.
+const MOST_POOLS: usize = 16;
+
 static POOLS: Mutex<Vec<(Kind, reqwest::Client)>> = Mutex::new(Vec::new());
 
 /// The pool for a workspace that is reached with these settings.
@@ -46,6 +49,10 @@ pub(crate) fn connections(settings: &Settings) -> Result<reqwest::Client, Error>
             ),
         }
     })?;
+    if pools.len() == MOST_POOLS {
+        // Who has a clone goes on with it.
+        pools.remove(0);
+    }
     pools.push((kind, pool.clone()));
     Ok(pool)
 }

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     HostNotAllowed,
     /// What has to be stored cannot be, since the database is a standby.
     ReadOnly,
+    /// Something must be committed or brought up to date first.
+    NotReady,
     /// The database server has no room for what has to run.
     NoResources,
     /// No connection could be made: name resolution, TCP, TLS.

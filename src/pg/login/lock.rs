@@ -10,23 +10,36 @@ use super::store::Place;
 /// What is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
-    /// Having the tokens of a place renewed. Held by the session that asks for it, to the end of
-    /// its transaction at the latest, so that the others wait instead of asking too.
+    /// Having the tokens of a place changed. Held by the session that asks for it, so that the
+    /// others wait instead of asking too.
     Asking = 0x4157,
     /// Changing the tokens of a place. Held by the worker through all of its transactions, also
-    /// where the session that asked is gone.
+    /// where the session that asked for it is gone.
     Changing = 0x4158,
 }
 
 /// A lock, held until it is dropped.
 pub(super) struct Lock {
     tag: pg_sys::LOCKTAG,
-    of: Of,
+    /// Whether it outlives the transaction.
+    outlives: bool,
 }
 
+const MODE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+
 impl Lock {
-    /// Takes the lock; none where another has it and it is not to be waited for.
+    /// Takes a lock for the transaction, which its end releases, also after an error; none where
+    /// another has it and it is not to be waited for.
     pub(super) fn take(of: Of, place: Place, wait: bool) -> Option<Self> {
+        Self::acquire(of, place, wait, false)
+    }
+
+    /// Takes a lock for the process, if nobody has it.
+    pub(super) fn take_for_process(of: Of, place: Place) -> Option<Self> {
+        Self::acquire(of, place, false, true)
+    }
+
+    fn acquire(of: Of, place: Place, wait: bool, outlives: bool) -> Option<Self> {
         let tag = pg_sys::LOCKTAG {
             // SAFETY: a variable of the process.
             locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
@@ -36,11 +49,10 @@ impl Lock {
             locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
             locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
         };
-        let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-        // SAFETY: the tag is complete. The lock of a transaction ends with it, also after an error.
-        let outcome = unsafe { pg_sys::LockAcquire(&tag, mode, of == Of::Changing, !wait) };
+        // SAFETY: the tag is complete.
+        let outcome = unsafe { pg_sys::LockAcquire(&tag, MODE, outlives, !wait) };
         let is_taken = outcome != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL;
-        is_taken.then_some(Self { tag, of })
+        is_taken.then_some(Self { tag, outlives })
     }
 }
 
@@ -49,8 +61,7 @@ impl Drop for Lock {
         // SAFETY: the lock is held, unless an error has ended the transaction, which releases it.
         unsafe {
             if !std::thread::panicking() {
-                let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-                pg_sys::LockRelease(&self.tag, mode, self.of == Of::Changing);
+                pg_sys::LockRelease(&self.tag, MODE, self.outlives);
             }
         }
     }

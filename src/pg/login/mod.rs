@@ -22,7 +22,7 @@ use self::lock::{Lock, Of};
 use self::order::{Order, Task};
 use self::store::{Place, Requested, Stored};
 use super::credential::{Access, role_name};
-use super::foreign::{server_options, usable_server};
+use super::foreign::{is_ours, server_named, server_options, usable_server};
 use super::wait::or_raise;
 
 /// How long the answer to a request for a login is waited for.
@@ -32,7 +32,8 @@ const LONGEST_LOGIN: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(30);
 
 thread_local! {
-    static FAILED: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// The last login that this session could not renew, and when.
+    static FAILED: Cell<Option<(Place, Instant)>> = const { Cell::new(None) };
 }
 
 /// The login of a role, with an access token that is good for a while.
@@ -109,8 +110,8 @@ fn renew(
             false => find(),
         };
     }
-    let has_failed = FAILED.get().is_some_and(|at| at.elapsed() < PAUSE);
-    if has_failed && !is_needed {
+    let has_failed = |(which, at): (Place, Instant)| which == place && at.elapsed() < PAUSE;
+    if !is_needed && FAILED.get().is_some_and(has_failed) {
         return find();
     }
     let Some(asking) = Lock::take(Of::Asking, place, is_needed) else { return find() };
@@ -127,18 +128,35 @@ fn renew(
     };
     let outcome = worker::run(&Order::new(place, &access.server_options, application, refresh));
     drop(asking);
-    FAILED.set(outcome.is_err().then(Instant::now));
+    if outcome.is_err() {
+        FAILED.set(Some((place, Instant::now())));
+    }
     match outcome {
         Err(error) if is_needed => Err(error),
         _ => find(),
     }
 }
 
-/// Renews what the threads that send requests have asked for.
+/// Renews what the threads that send requests have asked for, and is still wanted. Several that
+/// ask for the same have one outcome.
 pub(super) fn serve_renewals() {
+    let mut served: Vec<(u128, Secret, Result<(), Error>)> = Vec::new();
     for renewal in RENEWALS.take() {
-        let outcome = serve(&renewal);
-        // The scan that asked may have ended.
+        if renewal.answer.is_closed() {
+            continue;
+        }
+        let is_same = |(login, token, _): &&(u128, Secret, _)| {
+            *login == renewal.login.id && *token == renewal.refused
+        };
+        let outcome = match served.iter().find(is_same) {
+            Some((.., outcome)) => outcome.clone(),
+            None => {
+                let outcome = serve(&renewal);
+                served.push((renewal.login.id, renewal.refused.clone(), outcome.clone()));
+                outcome
+            }
+        };
+        // The scan that asked may have ended meanwhile.
         let _ = renewal.answer.send(outcome);
     }
 }
@@ -216,16 +234,16 @@ pub(crate) fn log_in(server: &str, brought: &str) {
     let code: Secret = or_raise(oauth::code(brought, &requested.state));
     let task = Task::Exchange {
         code: code.reveal().to_owned(),
-        verifier: requested.verifier.reveal().to_owned(),
-        redirect_uri: requested.redirect_uri,
+        state: requested.state.reveal().to_owned(),
         seed: or_raise(access.refresh_token()).map(|seed| seed.reveal().to_owned()),
     };
     or_raise(change(&access, &application, task));
 }
 
-/// Forgets the login of a role, the current user by default; false where there is none.
+/// Forgets the login of a role, the current user by default; false where there is none. Whoever
+/// may not use the server any more may still do that.
 pub(crate) fn log_out(server: &str, role: Option<&str>) -> bool {
-    let server = usable_server(server);
+    let server = server_named(server);
     // SAFETY: variables and look-ups of the session; a role that does not exist is an error.
     let (user, role) = unsafe {
         let user = pg_sys::GetUserId();
@@ -249,7 +267,11 @@ pub(crate) fn log_out(server: &str, role: Option<&str>) -> bool {
 
 /// Whether a role that has logged in to a server must do so again: since its login has ended, or
 /// the server is another one by now. Where a refresh was interrupted, only the next one will tell.
-pub(crate) fn needs_login(server: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+/// None where there is no such server or role.
+pub(crate) fn needs_login(server: pg_sys::Oid, role: pg_sys::Oid) -> Option<bool> {
+    if !store::exists(pg_sys::SysCacheIdentifier::AUTHOID, role) || !is_ours(server) {
+        return None;
+    }
     // SAFETY: a look-up of the current user and of both roles.
     if !unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), role) } {
         crate::error::not_the_role(&role_name(role));
@@ -260,7 +282,7 @@ pub(crate) fn needs_login(server: pg_sys::Oid, role: pg_sys::Oid) -> bool {
         .and_then(|settings| of_server(&access, &settings, &access.application()?));
     let is_good =
         |stored: Stored| stored.refresh.is_some() || !stored.access.is_expired(Timestamp::now());
-    !stored.ok().flatten().is_some_and(is_good)
+    Some(!stored.ok().flatten().is_some_and(is_good))
 }
 
 fn of_current_user(server: &str) -> Access {

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use awork_api::credentials::Secret;
 use awork_api::credentials::oauth::Application;
 use awork_api::error::{Error, ErrorKind};
+use awork_api::settings::Settings;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 
 use super::store::Place;
-use crate::pg::foreign::Options;
+use crate::pg::foreign::{Options, settings_of};
 
 /// Bytes for an order, and as many for its reply.
 const ROOM: usize = 64 * 1024;
@@ -23,7 +24,7 @@ pub(super) struct Order {
     server: u32,
     role: u32,
     /// The options of the server.
-    pub(super) options: Options,
+    options: Options,
     client_id: String,
     client_secret: Option<String>,
     pub(super) task: Task,
@@ -34,9 +35,9 @@ pub(super) struct Order {
 pub(super) enum Task {
     /// Keep what was made up for a login.
     Request { state: String, verifier: String, redirect_uri: String },
-    /// Turn the code of a login into tokens. The seed is the refresh token of the user mapping,
-    /// in whose place the login comes.
-    Exchange { code: String, verifier: String, redirect_uri: String, seed: Option<String> },
+    /// Turn the code of a login into tokens, if the last login that was begun is the one of this
+    /// state. The seed is the refresh token of the user mapping, in whose place the login comes.
+    Exchange { code: String, state: String, seed: Option<String> },
     /// Get another access token than this one, which is of no use any more. Where there is none,
     /// the seed gives the first one.
     Refresh { refused: Option<String>, seed: Option<String> },
@@ -44,8 +45,18 @@ pub(super) enum Task {
     LogOut,
 }
 
-/// Whether something was there to be done.
-pub(super) type Reply = Result<bool, Error>;
+/// What has become of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Outcome {
+    Changed,
+    /// There was nothing to be done.
+    Unchanged,
+    /// Another worker is changing the same login.
+    Busy,
+}
+
+/// The reply to an order.
+pub(super) type Reply = Result<Outcome, Error>;
 
 impl Order {
     pub(super) fn new(
@@ -70,6 +81,13 @@ impl Order {
         Place { schema: oid(self.schema), server: oid(self.server), role: oid(self.role) }
     }
 
+    /// The settings of the server, and what its API begins with.
+    pub(super) fn settings(&self) -> Result<(Settings, String), Error> {
+        let settings = settings_of(&self.options)?;
+        let api_url = settings.base(1)?;
+        Ok((settings, api_url))
+    }
+
     pub(super) fn application(&self) -> Result<Application, Error> {
         let secret = self.client_secret.as_ref();
         let secret = secret.map(|secret| Secret::new("client secret", secret)).transpose()?;
@@ -90,11 +108,14 @@ struct Lengths {
 impl Segment {
     /// A new segment with an order, for the session.
     pub(super) fn with(order: &Order) -> Result<Self, Error> {
-        // SAFETY: a new segment is all zero, and has room for the lengths and both texts. After an
-        // error it ends with the resource owner of the statement.
+        // SAFETY: the segment has room for the lengths and both texts. After an error it ends with
+        // the resource owner of the statement.
         let segment = unsafe {
             Self(pg_sys::dsm_create((size_of::<Lengths>() + 2 * ROOM) as pg_sys::Size, 0))
         };
+        // The memory may have been used before.
+        segment.lengths().order.store(0, Ordering::Relaxed);
+        segment.lengths().reply.store(0, Ordering::Relaxed);
         segment.write(0, &segment.lengths().order, order)?;
         Ok(segment)
     }
@@ -118,8 +139,12 @@ impl Segment {
         unsafe { pg_sys::dsm_segment_handle(self.0) }
     }
 
+    /// Takes the order out, so that no secret stays behind.
     pub(super) fn order(&self) -> Result<Order, Error> {
-        self.read(0, &self.lengths().order)
+        let order = self.read(0, &self.lengths().order);
+        // SAFETY: nobody else reads the order.
+        unsafe { std::ptr::write_bytes(self.part(0), 0, ROOM) };
+        order
     }
 
     pub(super) fn reply(&self, reply: &Reply) -> Result<(), Error> {
@@ -177,8 +202,8 @@ impl Drop for Segment {
         // SAFETY: the segment is attached; after an error the resource owner sees to it.
         unsafe {
             if !std::thread::panicking() {
-                // A later segment may get the same memory.
-                std::ptr::write_bytes(self.part(0), 0, 2 * ROOM);
+                // Where no worker has taken it, the order is still there.
+                std::ptr::write_bytes(self.part(0), 0, ROOM);
                 pg_sys::dsm_detach(self.0);
             }
         }

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 
 use awork_api::credentials::oauth::Application;
 use awork_api::credentials::{AccessToken, Secret};
-use awork_api::error::Error;
+use awork_api::error::{Error, ErrorKind};
 use jiff::Timestamp;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
@@ -48,16 +48,14 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Whether the tokens came from this address and application, by a login that began with this
-    /// refresh token where there is one. They go nowhere else.
+    /// refresh token of the user mapping, or without one. They go nowhere else.
     pub(super) fn belongs_to(
         &self,
         api_url: &str,
         application: &Application,
         seed: Option<&Secret>,
     ) -> bool {
-        self.api_url == api_url
-            && self.client_id == application.id
-            && (seed.is_none() || self.seed.as_ref() == seed)
+        self.api_url == api_url && self.client_id == application.id && self.seed.as_ref() == seed
     }
 }
 
@@ -76,6 +74,10 @@ pub(super) struct Requested {
 pub(super) trait Row: Sized {
     const TABLE: &'static CStr;
     const KEY: &'static CStr;
+    /// The column that says since when it is there, counted from 0.
+    const SINCE: usize;
+    /// Whether it stays as long as its server and role do.
+    const IS_KEPT: bool;
     /// The columns behind server and role.
     fn write(&self) -> Vec<Option<pg_sys::Datum>>;
     /// From the columns behind server and role.
@@ -85,6 +87,8 @@ pub(super) trait Row: Sized {
 impl Row for Stored {
     const TABLE: &'static CStr = c"awork_fdw_tokens";
     const KEY: &'static CStr = c"awork_fdw_tokens_pkey";
+    const SINCE: usize = 9;
+    const IS_KEPT: bool = true;
 
     fn write(&self) -> Vec<Option<pg_sys::Datum>> {
         vec![
@@ -123,6 +127,8 @@ impl Row for Stored {
 impl Row for Requested {
     const TABLE: &'static CStr = c"awork_fdw_login_requests";
     const KEY: &'static CStr = c"awork_fdw_login_requests_pkey";
+    const SINCE: usize = 7;
+    const IS_KEPT: bool = false;
 
     fn write(&self) -> Vec<Option<pg_sys::Datum>> {
         vec![
@@ -177,10 +183,7 @@ fn instant(instant: Timestamp) -> pg_sys::Datum {
     pg_sys::Datum::from(instant.as_microsecond() - EPOCH)
 }
 
-/// The column `logged_in_at`, counted from 0.
-const LOGGED_IN: usize = 9;
-
-/// How old a row must be before it can be an orphan, in microseconds: the server of a younger one
+/// How old a row must be before it can be of no use, in microseconds: the server of a younger one
 /// may not have been committed yet.
 const CHILDHOOD: i64 = 3_600_000_000;
 
@@ -191,15 +194,20 @@ struct Table {
 }
 
 impl Table {
-    fn open<R: Row>(schema: pg_sys::Oid, lock: u32) -> Self {
-        // SAFETY: look-ups by name; a table that is missing is an error.
+    fn open<R: Row>(schema: pg_sys::Oid, lock: u32) -> Result<Self, Error> {
+        // SAFETY: look-ups by name.
         unsafe {
             let table = pg_sys::get_relname_relid(R::TABLE.as_ptr(), schema);
             let index = pg_sys::get_relname_relid(R::KEY.as_ptr(), schema);
             if table == pg_sys::InvalidOid || index == pg_sys::InvalidOid {
-                error::internal("the tables of the extension are not those of its library");
+                return Err(Error::new(
+                    ErrorKind::NotReady,
+                    "the tables of extension \"awork_fdw\" are not there",
+                )
+                .hint("Where the extension was created just now, commit that first."));
             }
-            Self { relation: pg_sys::table_open(table, lock as pg_sys::LOCKMODE), index }
+            let lock = lock as pg_sys::LOCKMODE;
+            Ok(Self { relation: pg_sys::table_open(table, lock), index })
         }
     }
 
@@ -281,7 +289,7 @@ impl Drop for Table {
 
 /// The row of a place, as last committed.
 pub(super) fn find<R: Row>(place: Place) -> Result<Option<R>, Error> {
-    let table = Table::open::<R>(place.schema, pg_sys::AccessShareLock);
+    let table = Table::open::<R>(place.schema, pg_sys::AccessShareLock)?;
     let read = table.find(Some(place), |tuple| {
         // SAFETY: the tuple is one of the relation; the values are copied.
         let columns = unsafe { table.columns(tuple) };
@@ -291,8 +299,8 @@ pub(super) fn find<R: Row>(place: Place) -> Result<Option<R>, Error> {
 }
 
 /// Puts a row in the place of the one before, if there is one.
-pub(super) fn put<R: Row>(place: Place, row: &R) {
-    let table = Table::open::<R>(place.schema, pg_sys::RowExclusiveLock);
+pub(super) fn put<R: Row>(place: Place, row: &R) -> Result<(), Error> {
+    let table = Table::open::<R>(place.schema, pg_sys::RowExclusiveLock)?;
     let columns = [Some(place.server.into()), Some(place.role.into())];
     let columns: Vec<Option<pg_sys::Datum>> = columns.into_iter().chain(row.write()).collect();
     let mut values: Vec<_> =
@@ -310,53 +318,61 @@ pub(super) fn put<R: Row>(place: Place, row: &R) {
             None => pg_sys::CatalogTupleInsert(table.relation, tuple),
         }
     }
+    Ok(())
 }
 
 /// Removes the row of a place; false where there is none.
-pub(super) fn remove<R: Row>(place: Place) -> bool {
-    let table = Table::open::<R>(place.schema, pg_sys::RowExclusiveLock);
+pub(super) fn remove<R: Row>(place: Place) -> Result<bool, Error> {
+    let table = Table::open::<R>(place.schema, pg_sys::RowExclusiveLock)?;
     // SAFETY: the tuple was found just now, under a lock that keeps others from removing it.
-    table
+    Ok(table
         .find(Some(place), |tuple| unsafe { Some((*tuple).t_self) })
         .map(|mut tuple| unsafe { pg_sys::CatalogTupleDelete(table.relation, &mut tuple) })
-        .is_some()
+        .is_some())
 }
 
-/// Removes the logins to servers and of roles that are gone.
-pub(super) fn remove_orphans(schema: pg_sys::Oid) {
-    // One at a time.
-    let table = Table::open::<Stored>(schema, pg_sys::ShareUpdateExclusiveLock);
+/// Removes what is of no use any more: logins to servers and of roles that are gone, and requests
+/// for logins that nobody has completed. Leaves it to another one where the table is in use.
+pub(super) fn sweep<R: Row>(schema: pg_sys::Oid) -> Result<(), Error> {
+    // SAFETY: a look-up by name, and a lock that keeps others from removing the same.
+    let is_alone = unsafe {
+        let table = pg_sys::get_relname_relid(R::TABLE.as_ptr(), schema);
+        let lock = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
+        pg_sys::ConditionalLockRelationOid(table, lock)
+    };
+    if !is_alone {
+        return Ok(());
+    }
+    let table = Table::open::<R>(schema, pg_sys::RowExclusiveLock)?;
     let now = Timestamp::now().as_microsecond();
-    let mut orphans = Vec::new();
+    let mut useless = Vec::new();
     table.find(None, |tuple| {
         // SAFETY: the tuple is one of the relation.
         let columns = Columns(unsafe { table.columns(tuple) });
         let exists = |column: usize, cache: pg_sys::SysCacheIdentifier::Type| {
             let oid: Option<pg_sys::Oid> = columns.get(column);
-            // SAFETY: a look-up by number.
-            oid.is_some_and(|oid| unsafe {
-                pg_sys::SearchSysCacheExists(
-                    cache as i32,
-                    oid.into(),
-                    pg_sys::Datum::from(0),
-                    pg_sys::Datum::from(0),
-                    pg_sys::Datum::from(0),
-                )
-            })
+            oid.is_some_and(|oid| exists(cache, oid))
         };
-        let logged_in = columns.instant(LOGGED_IN).map_or(0, Timestamp::as_microsecond);
-        if now - logged_in > CHILDHOOD
-            && !(exists(0, pg_sys::SysCacheIdentifier::FOREIGNSERVEROID)
-                && exists(1, pg_sys::SysCacheIdentifier::AUTHOID))
-        {
+        let since = columns.instant(R::SINCE).map_or(0, Timestamp::as_microsecond);
+        let is_in_use = R::IS_KEPT
+            && exists(0, pg_sys::SysCacheIdentifier::FOREIGNSERVEROID)
+            && exists(1, pg_sys::SysCacheIdentifier::AUTHOID);
+        if now - since > CHILDHOOD && !is_in_use {
             // SAFETY: as above.
-            orphans.push(unsafe { (*tuple).t_self });
+            useless.push(unsafe { (*tuple).t_self });
         }
         None::<()>
     });
-    for mut orphan in orphans {
-        // SAFETY: the tuple was found just now, under a lock that keeps others from removing it;
-        // nobody logs in to what is gone.
-        unsafe { pg_sys::CatalogTupleDelete(table.relation, &mut orphan) }
+    for mut tuple in useless {
+        // SAFETY: the tuple was found just now, and nobody changes what is that old.
+        unsafe { pg_sys::CatalogTupleDelete(table.relation, &mut tuple) }
     }
+    Ok(())
+}
+
+/// Whether a catalogue has a row of this number.
+pub(super) fn exists(cache: pg_sys::SysCacheIdentifier::Type, oid: pg_sys::Oid) -> bool {
+    let none = pg_sys::Datum::from(0);
+    // SAFETY: a look-up by number.
+    unsafe { pg_sys::SearchSysCacheExists(cache as i32, oid.into(), none, none, none) }
 }

@@ -3,32 +3,46 @@
 //! awork has already replaced.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use awork_api::credentials::Secret;
 use awork_api::credentials::oauth::{Endpoint, Failure, Fate, Tokens};
+use awork_api::credentials::{AccessToken, Secret};
 use awork_api::error::{Error, ErrorKind};
 use awork_api::runtime::runtime;
 use jiff::Timestamp;
 use pgrx::PgTryBuilder;
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use super::lock::{Lock, Of};
-use super::order::{Order, Reply, Segment, Task};
-use super::store::{self, Place, Requested, Stored};
-use crate::pg::foreign::settings_of;
+use super::order::{Order, Outcome, Reply, Segment, Task};
+use super::store::{self, Place, Requested, Row, Stored};
 use crate::pg::wait::pause;
 
 /// How often a worker is asked for where all places are taken, 50 ms apart.
 const TRIES: u32 = 100;
 
 /// The longest that a token is waited for: so long may stopping the database server be held up.
-const LONGEST_EXCHANGE: std::time::Duration = std::time::Duration::from_secs(30);
+const LONGEST_EXCHANGE: Duration = Duration::from_secs(30);
 
-/// Has a worker carry out an order, and waits for it. Where the wait is interrupted, the worker
-/// goes on.
-pub(super) fn run(order: &Order) -> Reply {
+/// Has a worker carry out an order, and waits for it; false where there was nothing to be done.
+/// Where the wait is interrupted, the worker goes on.
+pub(super) fn run(order: &Order) -> Result<bool, Error> {
+    // Whoever has to wait for another one does it here, where it can be interrupted, and not in a
+    // worker, of which there are few.
+    let _asking = Lock::take(Of::Asking, order.place(), true);
+    loop {
+        // There may be a worker whose session is gone.
+        drop(Lock::take(Of::Changing, order.place(), true));
+        match run_worker(order)? {
+            Outcome::Busy => pause(Duration::from_millis(1)),
+            outcome => return Ok(outcome == Outcome::Changed),
+        }
+    }
+}
+
+fn run_worker(order: &Order) -> Reply {
     let segment = Segment::with(order)?;
     // SAFETY: variables of the process.
     let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
@@ -46,7 +60,7 @@ pub(super) fn run(order: &Order) -> Reply {
     let worker = loop {
         match worker() {
             Ok(worker) => break worker,
-            Err(_) if tries < TRIES => pause(std::time::Duration::from_millis(50)),
+            Err(_) if tries < TRIES => pause(Duration::from_millis(50)),
             Err(_) => {
                 return Err(Error::new(
                     ErrorKind::NoResources,
@@ -66,18 +80,32 @@ pub(super) fn run(order: &Order) -> Reply {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn awork_fdw_login_worker(argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
+    // SAFETY: the handler does what one may do.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(terminate));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(terminate));
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
     let database: u32 = BackgroundWorker::get_extra().parse().unwrap_or_default();
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
     let handle = argument.value() as pg_sys::dsm_handle;
     let Some(segment) = BackgroundWorker::transaction(|| Segment::of(handle)) else { return };
-    // A token that is stored must be there after a crash, however the database is set.
-    // SAFETY: a setting of the process.
+    // SAFETY: settings of the process.
     unsafe {
+        // A token that is stored must be there after a crash, however the database is set.
         let local = pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_LOCAL_FLUSH as i32;
         pg_sys::synchronous_commit = pg_sys::synchronous_commit.max(local);
+        // The session that waits may itself hold what is waited for.
+        pg_sys::LockTimeout = 10_000;
     }
-    let carried_out = AssertUnwindSafe(|| segment.order().and_then(|order| carry_out(&order)));
+    let mut schema = None;
+    let carried_out = AssertUnwindSafe(|| {
+        let order = segment.order()?;
+        schema = Some(order.place().schema);
+        carry_out(&order)
+    });
     let reply = PgTryBuilder::new(carried_out)
         .catch_others(|cause| {
             // SAFETY: the error came from within a transaction, or there is none to abort.
@@ -85,11 +113,26 @@ pub unsafe extern "C-unwind" fn awork_fdw_login_worker(argument: pg_sys::Datum) 
             Err(caught(&cause))
         })
         .execute();
-    if let Err(error) = segment.reply(&reply) {
-        crate::error::raise(error);
-    }
+    let outcome = segment.reply(&reply).and_then(|()| {
+        let Some(schema) = schema else { return Ok(()) };
+        change(move || store::sweep::<Requested>(schema).and(store::sweep::<Stored>(schema)))
+    });
     // The mapping stays to the end of the process.
     std::mem::forget(segment);
+    if let Err(error) = outcome {
+        crate::error::raise(error);
+    }
+}
+
+/// Ends the process where it next looks for interrupts, as `die` (postgres.c) does; and not within
+/// what must not be interrupted.
+unsafe extern "C-unwind" fn terminate(_signal: i32) {
+    // SAFETY: flags of the process, and its own latch.
+    unsafe {
+        (&raw mut pg_sys::InterruptPending).write_volatile(1);
+        (&raw mut pg_sys::ProcDiePending).write_volatile(1);
+        pg_sys::SetLatch(pg_sys::MyLatch);
+    }
 }
 
 fn caught(cause: &CaughtError) -> Error {
@@ -101,66 +144,67 @@ fn caught(cause: &CaughtError) -> Error {
 
 fn carry_out(order: &Order) -> Reply {
     let place = order.place();
-    let lock = BackgroundWorker::transaction(|| Lock::take(Of::Changing, place, true));
-    if !matches!(order.task, Task::Refresh { .. }) {
-        change(move || store::remove_orphans(place.schema));
-    }
+    let lock = BackgroundWorker::transaction(|| Lock::take_for_process(Of::Changing, place));
+    let Some(lock) = lock else { return Ok(Outcome::Busy) };
     let outcome = match &order.task {
         Task::Request { state, verifier, redirect_uri } => {
             let requested = Requested {
-                api_url: settings_of(&order.options)?.base(1)?,
+                api_url: order.settings()?.1,
                 client_id: order.application()?.id,
                 state: Secret::new("state", state)?,
                 verifier: Secret::new("verifier", verifier)?,
                 redirect_uri: redirect_uri.clone(),
                 requested: Timestamp::now(),
             };
-            change(move || store::put(place, &requested));
-            Ok(true)
+            put(place, requested).map(|()| Outcome::Changed)
         }
-        Task::Exchange { code, verifier, redirect_uri, seed } => {
-            exchange(order, place, (code, verifier, redirect_uri), seed_of(seed)?)
+        Task::Exchange { code, state, seed } => {
+            exchange(order, Secret::new("code", code)?, state, secret(seed.as_deref())?)
         }
         Task::Refresh { refused, seed } => {
-            refresh(order, place, refused.as_deref(), seed_of(seed)?)
+            refresh(order, refused.as_deref(), secret(seed.as_deref())?)
         }
-        Task::LogOut => Ok(change(move || {
-            store::remove::<Requested>(place);
-            store::remove::<Stored>(place)
-        })),
+        Task::LogOut => {
+            let was_there = change(move || {
+                store::remove::<Requested>(place).and(store::remove::<Stored>(place))
+            });
+            was_there.map(|was| if was { Outcome::Changed } else { Outcome::Unchanged })
+        }
     };
     drop(lock);
     outcome
 }
 
-fn exchange(
-    order: &Order,
-    place: Place,
-    (code, verifier, redirect_uri): (&str, &str, &str),
-    seed: Option<Secret>,
-) -> Reply {
-    let (code, verifier) = (Secret::new("code", code)?, Secret::new("verifier", verifier)?);
-    let redirect_uri = redirect_uri.to_owned();
+fn secret(seed: Option<&str>) -> Result<Option<Secret>, Error> {
+    seed.map(|seed| Secret::new("refresh token", seed)).transpose()
+}
+
+/// Redeems a code. A code is good once, and awork may end the login of one that comes twice: so
+/// what was requested is looked up here, where nobody else does the same.
+fn exchange(order: &Order, code: Secret, state: &str, seed: Option<Secret>) -> Reply {
+    let place = order.place();
+    let requested = BackgroundWorker::transaction(move || store::find::<Requested>(place))?;
+    let requested = requested.filter(|requested| requested.state.reveal() == state);
+    let Some(Requested { verifier, redirect_uri, .. }) = requested else {
+        return Err(Error::new(
+            ErrorKind::NoCredential,
+            "the login has been completed, or another one has been begun",
+        ));
+    };
+    let uninterrupted = Uninterrupted::begin();
     let tokens = ask(order, async move |endpoint: Endpoint<'_>| {
         endpoint.exchange(&redirect_uri, &code, &verifier).await
     });
-    let tokens = tokens.map_err(|failure| failure.error)?;
-    let stored = new_login(order, tokens, seed)?;
-    change(move || {
-        store::put(place, &stored);
-        store::remove::<Requested>(place);
-    });
-    Ok(true)
-}
-
-fn seed_of(seed: &Option<String>) -> Result<Option<Secret>, Error> {
-    seed.as_ref().map(|seed| Secret::new("refresh token", seed)).transpose()
+    let stored = new_login(order, tokens.map_err(|failure| failure.error)?, seed)?;
+    change(move || store::put(place, &stored).and(store::remove::<Requested>(place)))?;
+    drop(uninterrupted);
+    Ok(Outcome::Changed)
 }
 
 fn new_login(order: &Order, tokens: Tokens, seed: Option<Secret>) -> Result<Stored, Error> {
     Ok(Stored {
         login: uuid::Uuid::new_v4(),
-        api_url: settings_of(&order.options)?.base(1)?,
+        api_url: order.settings()?.1,
         client_id: order.application()?.id,
         logged_in: tokens.access.issued,
         access: tokens.access,
@@ -170,36 +214,57 @@ fn new_login(order: &Order, tokens: Tokens, seed: Option<Secret>) -> Result<Stor
     })
 }
 
-/// Gets another access token than the refused one. A refresh token is good once: before it is
-/// sent, the table says so, and only a complete answer takes that back.
-fn refresh(order: &Order, place: Place, refused: Option<&str>, seed: Option<Secret>) -> Reply {
+/// Gets another access token than the refused one.
+fn refresh(order: &Order, refused: Option<&str>, seed: Option<Secret>) -> Reply {
+    let place = order.place();
+    let (application, (_, api_url)) = (order.application()?, order.settings()?);
     let before = BackgroundWorker::transaction(move || store::find::<Stored>(place))?;
-    let api_url = settings_of(&order.options)?.base(1)?;
-    let application = order.application()?;
-    // A mapping that was given another refresh token begins another login with it.
     let before = before.filter(|b| b.belongs_to(&api_url, &application, seed.as_ref()));
-    let Some(before) = before else {
-        let Some(seed) = seed else {
-            return Err(Error::new(ErrorKind::Unauthorized, "the login has ended meanwhile"));
-        };
-        let sent = seed.clone();
-        let tokens = ask(order, async move |endpoint: Endpoint<'_>| endpoint.refresh(&sent).await);
-        let stored = new_login(order, tokens.map_err(|failure| failure.error)?, Some(seed))?;
-        change(move || store::put(place, &stored));
-        return Ok(true);
-    };
-    if refused != Some(before.access.token.reveal()) {
-        return Ok(false);
+    match (before, seed) {
+        (Some(before), _) if refused != Some(before.access.token.reveal()) => {
+            Ok(Outcome::Unchanged)
+        }
+        (Some(before), _) => refresh_again(order, before),
+        // A mapping that was given another refresh token begins another login with it.
+        (None, Some(seed)) => refresh_first(order, seed),
+        (None, None) => Err(login_again()),
     }
+}
+
+/// Begins a login with the refresh token of the user mapping.
+fn refresh_first(order: &Order, seed: Secret) -> Reply {
+    let (place, sent) = (order.place(), seed.clone());
+    let uninterrupted = Uninterrupted::begin();
+    let outcome = ask(order, async move |endpoint: Endpoint<'_>| endpoint.refresh(&sent).await);
+    let (tokens, reply) = match outcome {
+        Ok(tokens) => (tokens, Ok(Outcome::Changed)),
+        Err(Failure { error, fate: Fate::Refused }) => {
+            // Kept as a login that has ended, so that it is not sent again with every statement.
+            let now = Timestamp::now();
+            let token = Secret::new("token", "none")?;
+            let access = AccessToken { token, issued: now, expires: Some(now) };
+            (Tokens { access, refresh: None }, Err(error))
+        }
+        Err(Failure { error, .. }) => return Err(error),
+    };
+    put(place, new_login(order, tokens, Some(seed))?)?;
+    drop(uninterrupted);
+    reply
+}
+
+/// Goes on with a login. A refresh token is good once: before it is sent, the table says so, and
+/// only a complete answer takes that back.
+fn refresh_again(order: &Order, before: Stored) -> Reply {
+    let place = order.place();
     let Some(sent) = before.refresh.clone() else { return Err(login_again()) };
     let was_interrupted = before.refresh_began.is_some();
-    let began = Stored { refresh_began: Some(Timestamp::now()), ..before.clone() };
-    change(move || store::put(place, &began));
+    put(place, Stored { refresh_began: Some(Timestamp::now()), ..before.clone() })?;
+    let uninterrupted = Uninterrupted::begin();
     let outcome = ask(order, async move |endpoint: Endpoint<'_>| endpoint.refresh(&sent).await);
     let (after, reply) = match outcome {
         Ok(Tokens { access, refresh }) => {
             let refresh = refresh.or(before.refresh.clone());
-            (Stored { access, refresh, refresh_began: None, ..before }, Ok(true))
+            (Stored { access, refresh, refresh_began: None, ..before }, Ok(Outcome::Changed))
         }
         Err(Failure { error, fate: Fate::Refused }) => {
             let error = match was_interrupted {
@@ -213,14 +278,14 @@ fn refresh(order: &Order, place: Place, refused: Option<&str>, seed: Option<Secr
         }
         Err(Failure { error, fate: Fate::Unused }) => (before, Err(error)),
         Err(Failure { error, fate: Fate::Unknown }) => {
-            let error = error.detail(
+            return Err(error.detail(
                 "It is not known whether awork has replaced the refresh token. \
                  The next statement tries it once more.",
-            );
-            return Err(error);
+            ));
         }
     };
-    change(move || store::put(place, &after));
+    put(place, after)?;
+    drop(uninterrupted);
     reply
 }
 
@@ -230,26 +295,43 @@ pub(super) fn login_again() -> Error {
         .hint("awork_fdw_login_url gives the address to log in again.")
 }
 
-/// Speaks to the token endpoint. Nothing interrupts that.
+/// Speaks to the token endpoint.
 fn ask(
     order: &Order,
     exchange: impl AsyncFnOnce(Endpoint<'_>) -> Result<Tokens, Failure>,
 ) -> Result<Tokens, Failure> {
-    if BackgroundWorker::sigterm_received() {
-        return Err(
-            Error::new(ErrorKind::NoResources, "the database server is shutting down").into()
-        );
-    }
-    let application = order.application()?;
-    let mut settings = settings_of(&order.options)?;
+    let (application, (mut settings, _)) = (order.application()?, order.settings()?);
     settings.request_timeout = settings.request_timeout.min(LONGEST_EXCHANGE);
     runtime()?.block_on(exchange(Endpoint::new(&settings, &application)))
 }
 
-fn change<R>(body: impl FnOnce() -> R) -> R {
-    let body = AssertUnwindSafe(body);
-    BackgroundWorker::transaction(AssertUnwindSafe(move || {
-        let AssertUnwindSafe(body) = body;
-        body()
-    }))
+fn put<R: Row + 'static>(place: Place, row: R) -> Result<(), Error> {
+    change(move || store::put(place, &row))
+}
+
+fn change<R>(body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    BackgroundWorker::transaction(AssertUnwindSafe(body))
+}
+
+/// Keeps the process from being ended between a token's being sent and its successor's being
+/// stored (`HOLD_INTERRUPTS`, miscadmin.h).
+struct Uninterrupted;
+
+impl Uninterrupted {
+    fn begin() -> Self {
+        // SAFETY: a counter of the process.
+        unsafe { pg_sys::InterruptHoldoffCount += 1 };
+        Self
+    }
+}
+
+impl Drop for Uninterrupted {
+    fn drop(&mut self) {
+        // SAFETY: a counter of the process, which an error has reset.
+        unsafe {
+            if !std::thread::panicking() {
+                pg_sys::InterruptHoldoffCount -= 1;
+            }
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub enum Credential {
 
 impl Credential {
     /// The token that the next request goes out with. Waits for a new one where the access token
-    /// has expired or is about to.
+    /// has expired.
     pub(crate) async fn token(&self) -> Result<Secret, Error> {
         match self {
             Credential::Key(key) => Ok(key.clone()),
@@ -49,6 +49,7 @@ impl Credential {
 /// Equal where the same one asks, whatever the access token of the moment is.
 impl Hash for Credential {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
         match self {
             Credential::Key(key) => key.hash(state),
             Credential::Login(login) => login.id.hash(state),

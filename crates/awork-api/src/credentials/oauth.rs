@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use base64::Engine;
 use jiff::{SignedDuration, Timestamp};
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
@@ -20,6 +21,7 @@ use oauth2::{
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use super::secret::encoded;
 use super::{AccessToken, Secret};
 use crate::connections::{connections, innermost};
 use crate::error::{Error, ErrorKind, excerpt};
@@ -183,6 +185,7 @@ impl<'s> Endpoint<'s> {
                 Error::new(ErrorKind::Internal, "could not make a request for a token")
             })?;
             let mut response = http.execute(request).await.map_err(|e| self.transport(&e))?;
+            let status = response.status().as_u16();
             let mut answer = http::Response::builder().status(response.status());
             for (name, value) in response.headers() {
                 answer = answer.header(name, value);
@@ -193,6 +196,13 @@ impl<'s> Endpoint<'s> {
                     return Err(unknown("the token endpoint of awork answered with too much"));
                 }
                 body.extend_from_slice(&chunk);
+            }
+            // An error as the RFC has it says more than its status.
+            let says_why = serde_json::from_slice::<BasicErrorResponse>(&body).is_ok();
+            match status {
+                200..=299 => {}
+                400 | 401 if says_why => {}
+                status => return Err(refusal(status)),
             }
             answer.body(body).map_err(|_| unknown("the token endpoint of awork has no good answer"))
         };
@@ -222,8 +232,11 @@ impl<'s> Endpoint<'s> {
         what: &str,
         sent: &[&Secret],
     ) -> Result<Tokens, Failure> {
-        let secrets = sent.iter().copied().chain(&self.application.secret);
-        let redact = |text: String| secrets.clone().fold(text, |text, secret| secret.redact(&text));
+        let basic =
+            self.application.secret.as_ref().map(|secret| basic(&self.application.id, secret));
+        let secrets: Vec<&Secret> =
+            sent.iter().copied().chain(&self.application.secret).chain(&basic).collect();
+        let redact = |text: String| secrets.iter().fold(text, |text, secret| secret.redact(&text));
         let refusal = match answer {
             Ok(answer) => return answer.tokens(asked),
             Err(RequestTokenError::ServerResponse(refusal)) => refusal,
@@ -261,10 +274,29 @@ impl<'s> Endpoint<'s> {
     }
 }
 
+/// What the header of a client application with a secret has (RFC 6749, 2.3.1).
+fn basic(id: &str, secret: &Secret) -> Secret {
+    let (id, secret) = (encoded(id), encoded(secret.reveal()));
+    Secret::from(base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}")))
+}
+
 fn redirect_url(redirect_uri: &str) -> Result<RedirectUrl, Error> {
     RedirectUrl::new(redirect_uri.to_owned()).map_err(|e| {
         Error::new(ErrorKind::Setting, format!("value of option \"redirect_uri\" is no URL: {e}"))
     })
+}
+
+/// An answer that is neither a token nor an error of the RFC. A server error may come after the
+/// token was used; what is in front of awork has not let it through.
+fn refusal(status: u16) -> Failure {
+    let message = format!("awork's token endpoint answered with HTTP status {status}");
+    let (kind, fate) = match status {
+        403 => (ErrorKind::Blocked, Fate::Unused),
+        429 => (ErrorKind::RateLimited, Fate::Unused),
+        500..=599 => (ErrorKind::BadReply, Fate::Unknown),
+        _ => (ErrorKind::BadReply, Fate::Unused),
+    };
+    Failure { error: Error::new(kind, message), fate }
 }
 
 fn unknown(message: &str) -> Failure {

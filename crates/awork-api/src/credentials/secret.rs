@@ -29,10 +29,21 @@ impl Secret {
         &self.0
     }
 
-    /// Removes the secret from a text of the remote server, should it echo it.
+    /// Removes the secret from a text of the remote server, should it echo it, also as a form has
+    /// it.
     pub fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, MASK)
+        text.replace(&self.0, MASK).replace(&encoded(&self.0), MASK)
     }
+
+    /// Something made of secrets.
+    pub(super) fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// A value as a form has it.
+pub(super) fn encoded(value: &str) -> String {
+    url::form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 
 impl fmt::Debug for Secret {
@@ -51,6 +62,8 @@ mod tests {
         let key = Secret::new("api_key", "abc.def").unwrap();
         assert!(!format!("{key:?} {:?}", bearer(&key)).contains("abc"));
         assert_eq!(key.redact("key abc.def refused"), "key ******** refused");
+        let key = Secret::new("api_key", "a+b/c=").unwrap();
+        assert_eq!(key.redact("a+b/c= and a%2Bb%2Fc%3D"), "******** and ********");
         for bad in ["", "a b", "a\nb", "ä"] {
             assert!(!Secret::new("api_key", bad).unwrap_err().message.contains('ä'));
         }
