@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod checked;
+pub mod roles;
+pub mod tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,16 +29,17 @@ pub type Notices = Arc<Mutex<Vec<String>>>;
 
 /// A new session; none, with the reason printed, where no cluster was started for tests.
 pub fn connect() -> Option<Client> {
-    connect_with(Notices::default())
+    connect_as("postgres", Notices::default())
 }
 
-fn connect_with(notices: Notices) -> Option<Client> {
+/// A new session of a role that collects its warnings and notices.
+pub fn connect_as(role: &str, notices: Notices) -> Option<Client> {
     let Ok(host) = std::env::var("AWORK_FDW_TEST_HOST") else {
         println!("skipped: no cluster to test with; scripts/test starts one");
         return None;
     };
     let mut connection = Connection::new();
-    connection.host_path(host).user("postgres").dbname("postgres");
+    connection.host_path(host).user(role).dbname("postgres");
     connection.connect_timeout(Duration::from_secs(10));
     connection.notice_callback(move |notice| {
         notices.lock().expect("no test panics here").push(notice.message().to_owned());
@@ -48,7 +51,7 @@ impl Workspace {
     /// A foreign server `name` without tables.
     pub fn empty(name: &str, config: Config) -> Option<Self> {
         let notices = Notices::default();
-        let mut client = connect_with(notices.clone())?;
+        let mut client = connect_as("postgres", notices.clone())?;
         let sandbox = Sandbox::start(config).expect("the sandbox starts");
         client
             .batch_execute(&format!(
@@ -81,12 +84,17 @@ impl Workspace {
 
     /// Runs a query that must fail, and then one that must not; returns the failure.
     pub fn failure(&mut self, sql: &str) -> Failure {
-        let error = self.client.query(sql, &[]).expect_err("the query fails");
-        let failure = Failure::from(&error);
-        let row = self.client.query_one("SELECT 1", &[]).expect("the session goes on");
-        assert_eq!(row.get::<_, i32>(0), 1);
-        failure
+        failure(&mut self.client, sql)
     }
+}
+
+/// Runs a query that must fail, and then one that must not; returns the failure.
+pub fn failure(client: &mut Client, sql: &str) -> Failure {
+    let error = client.query(sql, &[]).expect_err("the query fails");
+    let failure = Failure::from(&error);
+    let row = client.query_one("SELECT 1", &[]).expect("the session goes on");
+    assert_eq!(row.get::<_, i32>(0), 1);
+    failure
 }
 
 /// An error as the server reported it.
@@ -96,6 +104,15 @@ pub struct Failure {
     pub code: String,
     /// Message, detail and hint, a line each.
     pub text: String,
+}
+
+impl Failure {
+    /// Panics unless the failure has this SQLSTATE and all of these words.
+    #[track_caller]
+    pub fn is(&self, code: &str, words: &[&str]) {
+        let says_all = words.iter().all(|words| self.text.contains(words));
+        assert!(self.code == code && says_all, "no {code} with {words:?}: {self:?}");
+    }
 }
 
 impl From<&Error> for Failure {
