@@ -145,6 +145,19 @@ fn every_way_to_read_warns() {
 }
 
 #[test]
+fn rows_from_the_cache_warn_each_session_too() {
+    let Some((mut w, ..)) = with_key("cred_from_cache", LIMITED) else { return };
+    w.run("ALTER SERVER cred_from_cache OPTIONS (ADD cache_ttl '600')");
+    for _ in 0..2 {
+        let (mut a, notices) = again("cred_from_cache");
+        for expected in [1, 0] {
+            a.batch_execute("SELECT id FROM projects").unwrap();
+            assert_eq!((warnings(&mut a, &notices), questions(&w)), (expected, expected));
+        }
+    }
+}
+
+#[test]
 #[ignore = "a session that has asked in vain does not ask again"]
 fn a_statement_that_fails_does_not_use_the_warning_up() {
     let Some((w, mut a, notices)) = with_key("cred_failed", LIMITED) else { return };
