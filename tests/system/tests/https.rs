@@ -140,6 +140,22 @@ fn a_file_without_certificates_is_an_error_that_names_the_option() {
 }
 
 #[test]
+#[ignore = "a pipe is waited for, and neither a timeout nor pg_terminate_backend ends that"]
+fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+    let Some((mut w, authority, _server)) = behind_tls("cred_tls_pipe", "localhost") else {
+        return;
+    };
+    let path = trust(&mut w, &authority.pem());
+    // Whoever does wait is released in the end.
+    w.run(&format!(
+        "COPY (SELECT 1) TO PROGRAM 'rm \"{path}\" && mkfifo -m 600 \"{path}\";
+             (sleep 15; timeout 1 sh -c \"echo >{path}\") >/dev/null 2>&1 &'"
+    ));
+    w.run("SET statement_timeout = '10s'");
+    fails(&mut w, "22023", &["ssl_ca_file"]);
+}
+
+#[test]
 fn plain_http_leaves_not_this_machine() {
     let Some(mut w) = Workspace::empty("cred_plain", known(&["mine"])) else { return };
     w.run("SET awork_fdw.allowed_hosts = '*'");
