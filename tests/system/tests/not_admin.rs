@@ -158,7 +158,6 @@ fn rows_from_the_cache_warn_each_session_too() {
 }
 
 #[test]
-#[ignore = "a session that has asked in vain does not ask again"]
 fn a_statement_that_fails_does_not_use_the_warning_up() {
     let Some((w, mut a, notices)) = with_key("cred_failed", LIMITED) else { return };
     a.batch_execute("SELECT id FROM time_entries").unwrap_err();
