@@ -83,7 +83,8 @@ fn setting_name(option: &str, value: &str) -> Result<(), Error> {
         word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
     };
-    match value.contains('.') && value.split('.').all(is_word) {
+    let is_ours = value.to_ascii_lowercase().starts_with("awork_fdw.");
+    match value.contains('.') && value.split('.').all(is_word) && !is_ours {
         true => Ok(()),
         false => Err(Error::new(
             ErrorKind::Setting,

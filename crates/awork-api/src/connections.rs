@@ -8,6 +8,7 @@ use reqwest::Certificate;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::error::{Error, ErrorKind};
+use crate::files;
 use crate::settings::Settings;
 
 /// What tells pools apart.
@@ -18,6 +19,9 @@ struct Kind {
     /// The certificates of the only authorities that are trusted, as PEM.
     authorities: Option<Vec<u8>>,
 }
+
+/// The largest file of certificates, in bytes.
+const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
 /// More kinds are hardly in use at a time.
 const MOST_POOLS: usize = 16;
@@ -58,10 +62,13 @@ pub(crate) fn connections(settings: &Settings) -> Result<reqwest::Client, Error>
 }
 
 fn authorities(file: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(file).map_err(|error| {
-        let message = format!("could not read the file of option \"ssl_ca_file\": {error}");
-        Error::new(ErrorKind::Setting, message)
-    })
+    let pem = files::read("ssl_ca_file", file, LARGEST_BUNDLE, |_| Ok(()))?;
+    // A file without any would make a pool that trusts nobody, whose errors say nothing of it.
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(found) if !found.is_empty() => Ok(pem),
+        _ => Err(files::invalid("ssl_ca_file", "has no certificates that can be read")
+            .hint("It must be a PEM file with the certificates of authorities.")),
+    }
 }
 
 fn build(kind: &Kind) -> reqwest::Result<reqwest::Client> {

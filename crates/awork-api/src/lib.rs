@@ -9,6 +9,7 @@ mod connections;
 pub mod credentials;
 pub mod deadline;
 pub mod error;
+mod files;
 pub mod filter;
 pub mod lookups;
 pub mod pages;

@@ -119,7 +119,6 @@ fn a_file_that_cannot_be_read_is_an_error_that_names_the_option() {
 }
 
 #[test]
-#[ignore = "a file without a certificate counts as one that trusts nobody, which no error says"]
 fn a_file_without_certificates_is_an_error_that_names_the_option() {
     let Some((mut w, authority, _server)) = behind_tls("cred_tls_no_pem", "localhost") else {
         return;
@@ -140,7 +139,6 @@ fn a_file_without_certificates_is_an_error_that_names_the_option() {
 }
 
 #[test]
-#[ignore = "a pipe is waited for, and neither a timeout nor pg_terminate_backend ends that"]
 fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
     let Some((mut w, authority, _server)) = behind_tls("cred_tls_pipe", "localhost") else {
         return;

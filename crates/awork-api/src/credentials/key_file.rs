@@ -1,42 +1,25 @@
 //! API keys in files of the database server.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::fcntl::OFlag;
-
 use super::Secret;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::files::{invalid, read};
 
 /// The largest file that can be a key, in bytes.
 const LARGEST: u64 = 16 * 1024;
 
 /// The key in a file, without white space around it. An error where the file is open to all users
-/// of the operating system. Errors do not show the path: those who use a key need not know where
-/// it is.
+/// of the operating system.
 pub fn key_in_file(path: &Path) -> Result<Secret, Error> {
-    let bad = |why: String| {
-        Error::new(ErrorKind::Setting, format!("file of option \"api_key_file\" {why}"))
-    };
-    let unreadable = |error: io::Error| bad(format!("could not be read: {error}"));
-    // Opening a pipe would wait for its writer.
-    let flags = OFlag::O_NONBLOCK.bits();
-    let file = File::options().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(bad("is no regular file".into()));
-    }
-    if metadata.mode() & 0o007 != 0 {
-        return Err(bad("must not be open to all users of the operating system".into())
-            .hint("chmod 0600 leaves it to its owner, which is to be the user of the server."));
-    }
-    if metadata.len() > LARGEST {
-        return Err(bad("is too large to be a key".into()));
-    }
-    let mut key = String::new();
-    file.take(LARGEST).read_to_string(&mut key).map_err(unreadable)?;
+    let option = "api_key_file";
+    let content = read(option, path, LARGEST, |metadata| match metadata.mode() & 0o007 {
+        0 => Ok(()),
+        _ => Err(invalid(option, "must not be open to all users of the operating system")
+            .hint("chmod 0600 leaves it to its owner, which is to be the user of the server.")),
+    })?;
+    let key = String::from_utf8_lossy(&content);
     Secret::new("key in the file of option \"api_key_file\"", key.trim())
 }
 
