@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod checked;
+pub mod cluster;
+mod logins;
 pub mod roles;
 pub mod tls;
 
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 use awork_sandbox::{Config, Sandbox};
 use postgres::{Client, Config as Connection, Error, NoTls};
+
+pub use logins::{CONFIDENTIAL, PUBLIC, REDIRECT, Seed, browse, code, log_in, login_url};
 
 /// A foreign server over a sandbox that no other test uses.
 pub struct Workspace {
@@ -34,12 +38,21 @@ pub fn connect() -> Option<Client> {
 
 /// A new session of a role that collects its warnings and notices.
 pub fn connect_as(role: &str, notices: Notices) -> Option<Client> {
+    connect_with(role, "postgres", notices)
+}
+
+/// A new session of a role in a database.
+pub fn connect_to(role: &str, database: &str) -> Option<Client> {
+    connect_with(role, database, Notices::default())
+}
+
+fn connect_with(role: &str, database: &str, notices: Notices) -> Option<Client> {
     let Ok(host) = std::env::var("AWORK_FDW_TEST_HOST") else {
         println!("skipped: no cluster to test with; scripts/test starts one");
         return None;
     };
     let mut connection = Connection::new();
-    connection.host_path(host).user(role).dbname("postgres");
+    connection.host_path(host).user(role).dbname(database);
     connection.connect_timeout(Duration::from_secs(10));
     connection.notice_callback(move |notice| {
         notices.lock().expect("no test panics here").push(notice.message().to_owned());
@@ -90,7 +103,7 @@ impl Workspace {
 
 /// Runs a query that must fail, and then one that must not; returns the failure.
 pub fn failure(client: &mut Client, sql: &str) -> Failure {
-    let error = client.query(sql, &[]).expect_err("the query fails");
+    let error = client.query(sql, &[]).expect_err(sql);
     let failure = Failure::from(&error);
     let row = client.query_one("SELECT 1", &[]).expect("the session goes on");
     assert_eq!(row.get::<_, i32>(0), 1);

@@ -1,0 +1,161 @@
+//! Servers of the sandbox where users log in, and the way to a code without a browser.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use awork_sandbox::{Config, Sandbox};
+use postgres::Client;
+use serde_json::Value;
+
+use crate::{Workspace, connect_to};
+
+/// The application without a secret.
+pub const PUBLIC: &str = "awork-sandbox-public";
+
+/// The application with a secret.
+pub const CONFIDENTIAL: &str = "awork-sandbox-client";
+
+/// Where both may have codes sent.
+pub const REDIRECT: &str = "http://127.0.0.1:8765/callback";
+
+/// The example of RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A refresh token that was got without the extension.
+#[derive(Debug)]
+pub struct Seed(pub String);
+
+impl Seed {
+    /// The one of a new login through the public application.
+    pub fn of(sandbox: &Sandbox, identity: &str) -> Self {
+        let code = sandbox.log_in(PUBLIC, identity, REDIRECT, Some(CHALLENGE)).expect("a code");
+        let form = format!(
+            "grant_type=authorization_code&client_id={PUBLIC}&code={code}\
+             &code_verifier={VERIFIER}&redirect_uri={REDIRECT}"
+        );
+        let answer = http(sandbox, "POST", "/api/v1/accounts/token", &form);
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        let body: Value = serde_json::from_str(body).expect("tokens");
+        Self(body["refresh_token"].as_str().expect("a refresh token").to_owned())
+    }
+}
+
+/// Opens an address of the sandbox, as a browser would: the address that it is sent to.
+pub fn browse(sandbox: &Sandbox, url: &str) -> String {
+    let origin = format!("http://{}", sandbox.address());
+    let target = url.strip_prefix(&origin).expect("an address of the sandbox");
+    let answer = http(sandbox, "GET", target, "");
+    let is_location = |line: &&str| line.to_ascii_lowercase().starts_with("location: ");
+    let location = answer.lines().find(is_location).expect(&answer);
+    location["location: ".len()..].to_owned()
+}
+
+fn http(sandbox: &Sandbox, method: &str, target: &str, form: &str) -> String {
+    let mut stream = TcpStream::connect(sandbox.address()).expect("the sandbox listens");
+    let length = form.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
+    );
+    stream.write_all(request.as_bytes()).expect("the sandbox reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the sandbox answers in text");
+    answer
+}
+
+/// The address at which the role of a session logs in.
+pub fn login_url(client: &mut Client, server: &str) -> String {
+    client.query_one("SELECT awork_fdw_login_url($1)", &[&server]).expect("an address").get(0)
+}
+
+/// A code for an identity as the address `url` would bring it.
+pub fn code(sandbox: &Sandbox, url: &str, identity: &str) -> String {
+    let redirected = browse(sandbox, &format!("{url}&login={identity}"));
+    let (_, query) = redirected.split_once('?').expect("a query");
+    let code = query.split('&').find_map(|pair| pair.strip_prefix("code="));
+    code.expect("a code").to_owned()
+}
+
+/// Logs the role of a session in; what the login says.
+pub fn log_in(client: &mut Client, sandbox: &Sandbox, server: &str, identity: &str) -> String {
+    let code = code(sandbox, &login_url(client, server), identity);
+    client.query_one("SELECT awork_fdw_login($1, $2)", &[&server, &code]).expect("a login").get(0)
+}
+
+impl Workspace {
+    /// A foreign server `name` with every table, where users log in through the public application.
+    pub fn with_logins(name: &str, config: Config) -> Option<Self> {
+        let mut workspace = Self::imported(name, config)?;
+        workspace
+            .client
+            .batch_execute(&format!(
+                "DROP USER MAPPING FOR CURRENT_USER SERVER {name};
+                 ALTER SERVER {name} OPTIONS (ADD client_id '{PUBLIC}', ADD redirect_uri '{REDIRECT}')"
+            ))
+            .expect("options can be changed");
+        Some(workspace)
+    }
+
+    /// Logs the superuser in.
+    pub fn log_in(&mut self, identity: &str) -> String {
+        log_in(&mut self.client, &self.sandbox, &self.name, identity)
+    }
+
+    /// How often a refresh token has come to the sandbox.
+    pub fn refreshes(&self) -> usize {
+        let log = self.sandbox.log();
+        log.iter().filter(|entry| entry.grant_type.as_deref() == Some("refresh_token")).count()
+    }
+
+    /// Lets the access tokens of all roles expire, both in awork and by the clock of the database.
+    pub fn expire(&mut self) {
+        self.sandbox.expire_access_tokens();
+        self.age("interval '-1 second'");
+    }
+
+    /// The same by another session, since this one's transaction cannot or must not do it.
+    pub fn expire_elsewhere(&mut self) {
+        let other = connect_to("postgres", "postgres").expect("there is a cluster");
+        let own = std::mem::replace(&mut self.client, other);
+        self.expire();
+        self.client = own;
+    }
+
+    /// Makes the access tokens of all roles an hour old, good for this long from now on.
+    pub fn age(&mut self, left: &str) {
+        let sql = format!(
+            "UPDATE awork_fdw_tokens SET access_issued_at = clock_timestamp() - interval '1 hour',
+                 access_expires_at = clock_timestamp() + {left}
+             WHERE server = (SELECT oid FROM pg_foreign_server WHERE srvname = $1)"
+        );
+        let changed = self.client.execute(&sql, &[&self.name]).expect("a superuser can do that");
+        assert_ne!(changed, 0, "nobody is logged in");
+    }
+
+    /// A session of a new role that may read the tables.
+    pub fn role(&mut self, role: &str) -> Client {
+        let name = &self.name;
+        self.client
+            .batch_execute(&format!(
+                "DO $do$ BEGIN
+                     IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+                         DROP OWNED BY {role} CASCADE;
+                         DROP ROLE {role};
+                     END IF;
+                 END $do$;
+                 CREATE ROLE {role} LOGIN;
+                 GRANT USAGE ON FOREIGN SERVER {name} TO {role};
+                 GRANT USAGE ON SCHEMA {name} TO {role};
+                 GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO {role};"
+            ))
+            .expect("a role can be made");
+        let mut client = connect_to(role, "postgres").expect("there is a cluster");
+        client
+            .batch_execute(&format!(
+                "SET client_min_messages = error; SET search_path = {name}, public"
+            ))
+            .expect("settings can be set");
+        client
+    }
+}
