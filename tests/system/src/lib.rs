@@ -4,6 +4,7 @@
 
 pub mod checked;
 pub mod cluster;
+pub mod echo;
 mod logins;
 pub mod roles;
 pub mod tls;

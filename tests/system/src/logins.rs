@@ -132,30 +132,4 @@ impl Workspace {
         let changed = self.client.execute(&sql, &[&self.name]).expect("a superuser can do that");
         assert_ne!(changed, 0, "nobody is logged in");
     }
-
-    /// A session of a new role that may read the tables.
-    pub fn role(&mut self, role: &str) -> Client {
-        let name = &self.name;
-        self.client
-            .batch_execute(&format!(
-                "DO $do$ BEGIN
-                     IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
-                         DROP OWNED BY {role} CASCADE;
-                         DROP ROLE {role};
-                     END IF;
-                 END $do$;
-                 CREATE ROLE {role} LOGIN;
-                 GRANT USAGE ON FOREIGN SERVER {name} TO {role};
-                 GRANT USAGE ON SCHEMA {name} TO {role};
-                 GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO {role};"
-            ))
-            .expect("a role can be made");
-        let mut client = connect_to(role, "postgres").expect("there is a cluster");
-        client
-            .batch_execute(&format!(
-                "SET client_min_messages = error; SET search_path = {name}, public"
-            ))
-            .expect("settings can be set");
-        client
-    }
 }
