@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use awork_api::client::Client;
+use awork_api::credentials::redacted;
 use awork_api::error::{Error, ErrorKind};
 use pgrx::prelude::*;
 use serde::Deserialize;
 
-use crate::pg;
+use crate::{error, pg};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -58,13 +59,20 @@ fn awork_fdw_check(
     ),
 > {
     let client = pg::client_for_server(server);
-    let row = match pg::block_on(async move {
-        // The first request also connects, so that the second one's time is a round trip.
-        let me: Me = fetch(&client, "/me").await?;
-        let started = Instant::now();
-        let permissions: Result<Permissions, Error> = fetch(&client, "/me/permissions").await;
-        let latency = started.elapsed().as_secs_f64() * 1000.0;
-        Ok((me, permissions, latency))
+    if let Err(error) = &client
+        && is_of_setup(error.kind)
+    {
+        error::raise(error.clone());
+    }
+    let row = match client.and_then(|client| {
+        pg::block_on(async move {
+            // The first request also connects, so that the second one's time is a round trip.
+            let me: Me = fetch(&client, "/me").await?;
+            let started = Instant::now();
+            let permissions: Result<Permissions, Error> = fetch(&client, "/me/permissions").await;
+            let latency = started.elapsed().as_secs_f64() * 1000.0;
+            Ok((me, permissions, latency))
+        })
     }) {
         Ok((me, permissions, latency)) => {
             let is_admin =
@@ -79,26 +87,40 @@ fn awork_fdw_check(
             };
             let identity = me.name();
             let workspace = me.workspace.unwrap_or_default();
+            // awork may answer with anything.
+            let shown = |text: Option<String>| text.map(|text| redacted(&text));
             (
                 true,
-                workspace.name,
-                workspace.id,
-                identity,
-                me.id,
+                shown(workspace.name),
+                shown(workspace.id),
+                shown(identity),
+                shown(me.id),
                 is_admin,
                 Some((latency * 10.0).round() / 10.0),
-                message,
+                redacted(&message),
             )
         }
         Err(error) => {
             let (message, hint) = (error.message, error.hint);
             let message = [vec![message], error.detail, hint.into_iter().collect()].concat();
             let message = message.iter().map(|part| part.trim_end_matches('.')).collect::<Vec<_>>();
-            let message = message.join(". ");
+            let message = redacted(&message.join(". "));
             (false, None, None, None, None, None, None, message)
         }
     };
     TableIterator::once(row)
+}
+
+/// Whether an error says that the server is not set up, rather than what awork says.
+fn is_of_setup(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Setting
+            | ErrorKind::NoCredential
+            | ErrorKind::HostNotAllowed
+            | ErrorKind::NotReady
+            | ErrorKind::Internal
+    )
 }
 
 /// Whether a client's credential is an admin; none where awork does not say.
@@ -109,15 +131,16 @@ pub(crate) async fn is_admin(client: &Client) -> Option<bool> {
 
 /// Who is logged in to a server, as a sentence.
 pub(crate) fn identity(server: &str) -> String {
-    let client = pg::client_for_server(server);
-    match pg::block_on(async move { fetch::<Me>(&client, "/me").await }) {
+    let me = pg::client_for_server(server)
+        .and_then(|client| pg::block_on(async move { fetch::<Me>(&client, "/me").await }));
+    match me {
         Ok(me) => {
             let name = me.name().map_or(String::new(), |name| format!(" as {name}"));
             let workspace = me.workspace.and_then(|workspace| workspace.name);
             let workspace = workspace.map(|name| format!("workspace \"{name}\""));
-            format!("logged in to {}{name}", workspace.as_deref().unwrap_or("awork"))
+            redacted(&format!("logged in to {}{name}", workspace.as_deref().unwrap_or("awork")))
         }
-        Err(error) if error.kind == ErrorKind::Unauthorized => crate::error::raise(error),
+        Err(error) if error.kind == ErrorKind::Unauthorized => error::raise(error),
         Err(error) => format!("logged in to awork, which does not say as whom: {error}"),
     }
 }

@@ -1,5 +1,6 @@
 //! SQLSTATEs. No other file names one.
 
+use awork_api::credentials::redacted;
 use awork_api::error::{Error, ErrorKind};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -171,9 +172,9 @@ pub(crate) fn warn_not_admin(server: &str) {
 }
 
 fn warn(code: PgSqlErrorCode, message: String, hint: Option<&str>) {
-    let mut report = ErrorReport::new(code, message, "");
+    let mut report = ErrorReport::new(code, redacted(&message), "");
     if let Some(hint) = hint {
-        report = report.set_hint(hint);
+        report = report.set_hint(redacted(hint));
     }
     report.report(PgLogLevel::WARNING);
 }
@@ -185,13 +186,14 @@ fn report(
     detail: impl IntoIterator<Item = String>,
     hint: Option<String>,
 ) -> ! {
-    let mut report = ErrorReport::new(code, message, "");
+    // awork may have echoed a secret, as a value of a row for example.
+    let mut report = ErrorReport::new(code, redacted(&message), "");
     let detail: Vec<String> = detail.into_iter().collect();
     if !detail.is_empty() {
-        report = report.set_detail(detail.join("\n"));
+        report = report.set_detail(redacted(&detail.join("\n")));
     }
     if let Some(hint) = hint {
-        report = report.set_hint(hint);
+        report = report.set_hint(redacted(&hint));
     }
     report.report(level);
     unreachable!("an error does not return")

@@ -165,14 +165,18 @@ pub(crate) fn allow(settings: &Settings) -> Result<(), Error> {
 
 /// A client for a server as `user` may use it.
 pub(super) fn client(server: pg_sys::Oid, user: pg_sys::Oid) -> Arc<Client> {
+    or_raise(try_client(server, user))
+}
+
+fn try_client(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Arc<Client>, Error> {
     let access = Access::new(server, user);
-    let settings = or_raise(access.settings());
-    let credential = or_raise(access.credential(&settings));
+    let settings = access.settings()?;
+    let credential = access.credential(&settings)?;
     super::shared::attach();
     let workspace = foreign::workspace(server);
     let version = hash((workspace, server_version(server), access.mapping_version));
     let origin = Origin { workspace, version };
-    Arc::new(or_raise(Client::new(settings, credential, origin)))
+    Client::new(settings, credential, origin).map(Arc::new)
 }
 
 /// Tells apart who asks which workspace, for what is remembered of it; none where there is no
@@ -191,10 +195,10 @@ pub(super) fn scope(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<u64> {
 }
 
 /// A client for the server of this name as the current user may use it.
-pub(crate) fn client_for_server(name: &str) -> Arc<Client> {
+pub(crate) fn client_for_server(name: &str) -> Result<Arc<Client>, Error> {
     let server = usable_server(name);
     // SAFETY: a variable of the process.
-    client(server, unsafe { pg_sys::GetUserId() })
+    try_client(server, unsafe { pg_sys::GetUserId() })
 }
 
 /// The key in a setting of the session, as far as the current user may see it.

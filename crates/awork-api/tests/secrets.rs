@@ -80,7 +80,6 @@ fn nothing_that_holds_a_secret_prints_it() {
 }
 
 #[test]
-#[ignore = "the address that is printed has the state"]
 fn a_request_for_a_login_prints_neither_verifier_nor_state() {
     let (settings, application) = (settings("http://127.0.0.1:1/api/v1"), application());
     let request = Endpoint::new(&settings, &application).request(REDIRECT).unwrap();

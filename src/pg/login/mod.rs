@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use awork_api::credentials::oauth::{self, Application, Endpoint};
-use awork_api::credentials::{Login, RENEWALS, Renewal, Secret};
+use awork_api::credentials::{AccessToken, Login, RENEWALS, Renewal, Secret};
 use awork_api::error::{Error, ErrorKind};
 use awork_api::settings::Settings;
 use jiff::Timestamp;
@@ -140,36 +140,35 @@ fn renew(
 /// Renews what the threads that send requests have asked for, and is still wanted. Several that
 /// ask for the same have one outcome.
 pub(super) fn serve_renewals() {
-    let mut served: Vec<(u128, Secret, Result<(), Error>)> = Vec::new();
-    for renewal in RENEWALS.take() {
-        if renewal.answer.is_closed() {
+    type Served = (u128, Secret, Result<AccessToken, Error>);
+    let mut served: Vec<Served> = Vec::new();
+    for Renewal { login, refused, answer } in RENEWALS.take() {
+        if answer.is_closed() {
             continue;
         }
-        let is_same = |(login, token, _): &&(u128, Secret, _)| {
-            *login == renewal.login.id && *token == renewal.refused
-        };
-        let outcome = match served.iter().find(is_same) {
-            Some((.., outcome)) => outcome.clone(),
+        let is_same = |(id, token, _): &&Served| *id == login.id && *token == refused;
+        let renewed = match served.iter().find(is_same) {
+            Some((.., renewed)) => renewed.clone(),
             None => {
-                let outcome = serve(&renewal);
-                served.push((renewal.login.id, renewal.refused.clone(), outcome.clone()));
-                outcome
+                let renewed = serve(&login, &refused);
+                served.push((login.id, refused, renewed.clone()));
+                renewed
             }
         };
         // The scan that asked may have ended meanwhile.
-        let _ = renewal.answer.send(outcome);
+        let _ = answer.send(renewed.map(|token| login.replace(token)));
     }
 }
 
-fn serve(renewal: &Renewal) -> Result<(), Error> {
-    let login = &renewal.login;
-    if login.current().token != renewal.refused {
-        return Ok(());
+fn serve(login: &Login, refused: &Secret) -> Result<AccessToken, Error> {
+    let current = login.current();
+    if current.token != *refused {
+        return Ok(current);
     }
     let oid = |number: u64| pg_sys::Oid::from(number as u32);
     let access = Access::new(oid(login.place >> 32), oid(login.place));
     let (settings, application) = (access.settings()?, access.application()?);
-    let stored = renew(&access, &settings, &application, (Some(&renewal.refused), true))?;
+    let stored = renew(&access, &settings, &application, (Some(refused), true))?;
     if stored.login.as_u128() != login.id {
         return Err(Error::new(
             ErrorKind::Unauthorized,
@@ -177,8 +176,7 @@ fn serve(renewal: &Renewal) -> Result<(), Error> {
         )
         .hint("Run the statement again."));
     }
-    login.replace(stored.access);
-    Ok(())
+    Ok(stored.access)
 }
 
 fn place(server: pg_sys::Oid, role: pg_sys::Oid) -> Place {

@@ -111,9 +111,9 @@ fn a_file_that_cannot_be_read_is_an_error_that_names_the_option() {
     let path = trust(&mut w, &authority.pem());
     assert_eq!(w.asks_for_superuser(), ["mine"]);
     w.run(&format!("COPY (SELECT 1) TO PROGRAM 'rm \"{path}\" && mkdir \"{path}\"'"));
-    fails(&mut w, "22023", &["ssl_ca_file", "directory"]);
+    fails(&mut w, "22023", &["ssl_ca_file", "regular file"]);
     w.run(&format!("COPY (SELECT 1) TO PROGRAM 'rmdir \"{path}\"'"));
-    fails(&mut w, "22023", &["could not read the file of option \"ssl_ca_file\"", "No such file"]);
+    fails(&mut w, "22023", &["file of option \"ssl_ca_file\" could not be read", "No such file"]);
     w.failure("ALTER SERVER cred_tls_file OPTIONS (SET ssl_ca_file 'ca.pem')")
         .is("22023", &["must be an absolute path"]);
 }

@@ -544,7 +544,6 @@ fn a_check_does_not_quote_what_it_does_not_understand() {
 }
 
 #[test]
-#[ignore = "a value that does not fit its column is quoted as it is"]
 fn awork_may_give_the_secret_as_a_value_and_no_error_shows_it() {
     under_echoes("redact_values", values_with, Watched::run_all);
 }

@@ -16,7 +16,7 @@ use crate::error::Error;
 
 pub use key_file::key_in_file;
 pub use login::{AccessToken, Login, RENEWALS, Renewal, Renewals};
-pub use secret::Secret;
+pub use secret::{Secret, redacted};
 
 /// What a client asks with.
 #[derive(Debug, Clone)]
@@ -59,6 +59,7 @@ impl Hash for Credential {
 
 /// The value of the Authorization header, marked so that it is not logged.
 pub(crate) fn bearer(token: &Secret) -> HeaderValue {
+    token.used();
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
         .expect("a secret has no characters that a header cannot hold");
     value.set_sensitive(true);

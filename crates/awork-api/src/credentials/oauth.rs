@@ -5,6 +5,7 @@
 //! failure says what it means for the token that was sent.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,6 +20,7 @@ use oauth2::{
     RefreshToken, RequestTokenError, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use reqwest::Url;
+use reqwest::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 
 use super::secret::encoded;
@@ -33,6 +35,10 @@ const SCOPES: [&str; 2] = ["full_access", "offline_access"];
 /// A longer `expires_in` than this must be a point in time: ten years in seconds.
 const LONGEST_LIFE: i64 = 315_360_000;
 
+/// The most characters that an access and a refresh token may have together, so that they fit into
+/// a row of PostgreSQL.
+const LONGEST_TOKENS: usize = 7_000;
+
 /// How much of an answer of the token endpoint is read.
 const MAX_BODY: usize = 256 * 1024;
 
@@ -46,7 +52,7 @@ pub struct Application {
 }
 
 /// What a user opens to log in, and what is needed for the answer to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// The address to open.
     pub url: String,
@@ -54,6 +60,13 @@ pub struct Request {
     pub state: Secret,
     /// Proves that the code is redeemed by whom it was asked for.
     pub verifier: Secret,
+}
+
+impl fmt::Debug for Request {
+    /// The address has the state in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
 }
 
 /// What the token endpoint gives.
@@ -181,9 +194,12 @@ impl<'s> Endpoint<'s> {
         let timeout = self.settings.request_timeout;
         let exchange = async {
             let http = connections(self.settings)?;
-            let request = request.try_into().map_err(|_| {
+            let mut request: reqwest::Request = request.try_into().map_err(|_| {
                 Error::new(ErrorKind::Internal, "could not make a request for a token")
             })?;
+            if let Some(basic) = request.headers_mut().get_mut(AUTHORIZATION) {
+                basic.set_sensitive(true);
+            }
             let mut response = http.execute(request).await.map_err(|e| self.transport(&e))?;
             let status = response.status().as_u16();
             let mut answer = http::Response::builder().status(response.status());
@@ -310,8 +326,8 @@ impl From<Error> for Failure {
     }
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
@@ -353,8 +369,15 @@ impl Answer {
             }
         });
         let token = secret(self.access_token.secret())?;
-        let refresh =
-            self.refresh_token.as_ref().map(|token| secret(token.secret())).transpose()?;
+        let refresh = self.refresh_token.as_ref();
+        let refresh = refresh.map(|token| secret(token.secret())).transpose()?;
+        let length = |token: &Secret| token.reveal().len();
+        if length(&token) + refresh.as_ref().map_or(0, length) > LONGEST_TOKENS {
+            let message = format!("awork's tokens are longer than {LONGEST_TOKENS} characters");
+            let error = Error::new(ErrorKind::TooLarge, message)
+                .hint("They cannot be kept. Use an API key, or ask awork for shorter ones.");
+            return Err(Failure { error, fate: Fate::Unknown });
+        }
         Ok(Tokens { access: AccessToken { token, issued: asked, expires }, refresh })
     }
 }
