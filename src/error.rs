@@ -161,6 +161,18 @@ pub(crate) fn warn_incomplete(message: String) {
     warn(PgSqlErrorCode::ERRCODE_WARNING, message, Some(hint));
 }
 
+/// Values that a table shows as null since they do not fit, if there are any.
+pub(crate) fn warn_mismatches(table: &str, values: u64) {
+    if values > 0 {
+        let message = format!(
+            "{values} values from awork do not fit their columns of foreign table \"{table}\" and are shown as null"
+        );
+        let hint = "The column attrs has them as they came. With the option on_type_mismatch 'error', \
+                    the error says which they are.";
+        warn(PgSqlErrorCode::ERRCODE_WARNING, message, Some(hint));
+    }
+}
+
 /// A credential that sees only a part.
 pub(crate) fn warn_not_admin(server: &str) {
     let message = format!(

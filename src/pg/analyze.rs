@@ -114,7 +114,8 @@ fn read(table: &ForeignTable, client: Arc<Client>, output: &Output, wanted: usiz
         lookup: None,
         order: Order { stable: request::stable_order(resource, &properties), ..Order::default() },
         start: Start::Beginning,
-        projection: Projection::new(output.targets(), properties.contains(&"id")),
+        projection: Projection::new(output.targets(), properties.contains(&"id"))
+            .with_mismatches_as_null(table.nulls_mismatches),
         page_size: table.page_size.unwrap_or(client.settings().page_size),
         most_filters: 1,
         // Statistics are of what is there now.

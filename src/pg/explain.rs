@@ -77,6 +77,7 @@ pub(super) unsafe extern "C-unwind" fn explain_foreign_scan(
                 (c"Cache Misses", None, totals.misses),
                 (c"Oldest Answer from the Cache", Some(c"ms"), totals.oldest),
                 (c"Parents", None, totals.parents),
+                (c"Values Shown as Null", None, totals.mismatches),
                 (c"Answers Used Again", None, totals.repeated),
                 (c"Sorts Instead of Remote Order", None, totals.sorted),
             ] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use awork_api::catalogue::Resource;
 use awork_api::error::Error;
-use awork_api::settings::{Settings, flag};
+use awork_api::settings::{Settings, flag, shows_mismatches_as_null};
 use pgrx::{PgList, PgRelation, pg_sys};
 
 use super::wait::or_raise;
@@ -25,6 +25,8 @@ pub(super) struct ForeignTable {
     pub(super) cache_ttl: Option<Duration>,
     /// Whether the lists of all parents are read where a key has no value.
     pub(super) fan_out: bool,
+    /// Whether a value that does not fit its column is null, and no error.
+    pub(super) nulls_mismatches: bool,
     /// The columns that have not been dropped.
     pub(super) attributes: Vec<Attribute>,
 }
@@ -59,6 +61,8 @@ pub(super) fn table(relation: pg_sys::Oid) -> ForeignTable {
         page_size,
         cache_ttl,
         fan_out: find(&options, "fan_out").is_none_or(|value| or_raise(flag("fan_out", value))),
+        nulls_mismatches: find(&options, "on_type_mismatch")
+            .is_some_and(|value| or_raise(shows_mismatches_as_null(value))),
         attributes: attributes(relation),
     }
 }

@@ -70,6 +70,7 @@ pub(super) struct JoinState {
     /// What the credential may do, where that is not known.
     rights: Option<Rights>,
     server: pg_sys::Oid,
+    nulls_mismatches: bool,
 }
 
 /// One run of the join, from the first outer row to the last.
@@ -189,6 +190,7 @@ impl JoinState {
             batches: 0,
             rights: None,
             server: table.server,
+            nulls_mismatches: table.nulls_mismatches,
         }
     }
 
@@ -394,7 +396,8 @@ impl JoinState {
             lookup: None,
             order: asking.order.clone(),
             start: if wants_all { Start::All } else { Start::Beginning },
-            projection: Projection::new(self.output.targets(), with_ids),
+            projection: Projection::new(self.output.targets(), with_ids)
+                .with_mismatches_as_null(self.nulls_mismatches),
             page_size: self.page_size,
             most_filters: self.plan.most_filters,
             cache_ttl: self.cache_ttl,
@@ -546,9 +549,10 @@ impl JoinState {
         self.outer.clear();
     }
 
-    /// Ends the join. What the user should know of its credential is said now.
+    /// Ends the join. What the user should know of its values and its credential is said now.
     pub(super) fn end(&mut self) {
         self.stop();
+        error::warn_mismatches(&self.table, self.totals.mismatches);
         if let Some(rights) = self.rights.take() {
             rights.tell();
         }

@@ -85,6 +85,10 @@ fn field(
 ) -> Result<Field, String> {
     match &source {
         None => Err("the resource has no such column".to_owned()),
+        // awork tells a value that is shown as null from null. Identities always fit.
+        Some(_) if table.nulls_mismatches && attribute.name != "id" => {
+            Err(format!("values that do not fit \"{}\" are shown as null", attribute.name))
+        }
         Some(_) if !table.resource.paged => {
             Err("awork filters no list that comes in one piece".to_owned())
         }

@@ -65,6 +65,7 @@ pub(super) struct ScanState {
     /// What the credential may do, where that is not known.
     rights: Option<Rights>,
     server: pg_sys::Oid,
+    nulls_mismatches: bool,
 }
 
 /// What a scan has done, for EXPLAIN.
@@ -86,6 +87,8 @@ pub(super) struct Totals {
     pub(super) parents: u64,
     pub(super) repeated: u64,
     pub(super) sorted: u64,
+    /// Values that did not fit their columns and are shown as null.
+    pub(super) mismatches: u64,
     pub(super) refused: Vec<String>,
     pub(super) first_request: Option<String>,
 }
@@ -145,6 +148,7 @@ impl ScanState {
             totals: Totals::default(),
             rights: None,
             server: table.server,
+            nulls_mismatches: table.nulls_mismatches,
         }
     }
 
@@ -183,9 +187,10 @@ impl ScanState {
         }
     }
 
-    /// Ends the scan. What the user should know of its credential is said now.
+    /// Ends the scan. What the user should know of its values and its credential is said now.
     pub(super) fn end(&mut self) {
         self.stop();
+        error::warn_mismatches(&self.table, self.totals.mismatches);
         if let Some(rights) = self.rights.take() {
             rights.tell();
         }
@@ -263,7 +268,8 @@ impl ScanState {
             lookup: asking.lookup.clone(),
             order: asking.order.clone(),
             start: asking.start,
-            projection: Projection::new(self.output.targets(), with_ids),
+            projection: Projection::new(self.output.targets(), with_ids)
+                .with_mismatches_as_null(self.nulls_mismatches),
             page_size: self.page_size,
             most_filters: self.plan.most_filters,
             cache_ttl: self.cache_ttl,
@@ -526,6 +532,7 @@ impl Totals {
         self.pages += progress.pages.load(Ordering::Relaxed);
         self.rows += progress.rows.load(Ordering::Relaxed);
         self.parents += progress.parents.load(Ordering::Relaxed);
+        self.mismatches += progress.mismatches.load(Ordering::Relaxed);
         for refused in progress.refused() {
             if !self.refused.contains(&refused) {
                 self.refused.push(refused);

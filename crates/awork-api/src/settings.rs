@@ -171,6 +171,16 @@ pub fn flag(option: &str, value: &str) -> Result<bool, Error> {
     }
 }
 
+/// The value of the option `on_type_mismatch`: whether a value that does not fit its column is
+/// shown as null, and is no error.
+pub fn shows_mismatches_as_null(value: &str) -> Result<bool, Error> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "error" => Ok(false),
+        "null" => Ok(true),
+        _ => Err(invalid("on_type_mismatch", "must be error or null")),
+    }
+}
+
 fn number(option: &str, value: &str, min: u64, max: u64) -> Result<u64, Error> {
     match value.trim().parse::<u64>() {
         Ok(number) if (min..=max).contains(&number) => Ok(number),

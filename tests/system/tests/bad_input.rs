@@ -154,6 +154,46 @@ fn values_that_do_not_fit() {
 }
 
 #[test]
+fn values_that_do_not_fit_may_be_null() {
+    let Some(mut w) = workspace("bad_nulls") else { return };
+    let ids = ["6f9619ff-8b86-d011-b42d-00c04fc964ff", "7f9619ff-8b86-d011-b42d-00c04fc964ff"];
+    let text = json!([
+        {"id": ids[0], "name": "A", "timeBudget": "12", "company": "flat", "tags": {"a": 1}},
+        {"id": ids[1], "name": "B", "timeBudget": 12, "company": {"name": "C"}, "tags": []},
+    ]);
+    w.sandbox.add_fault(fault("/projects", body(&text.to_string())));
+    w.client
+        .batch_execute("ALTER FOREIGN TABLE projects OPTIONS (ADD on_type_mismatch 'null')")
+        .unwrap();
+    let sql = "SELECT name, time_budget, company_name, attrs ->> 'timeBudget' FROM projects
+               WHERE time_budget IS NULL OR company_name = 'C' ORDER BY name";
+    // awork would tell a string from null, so that nothing is left to it.
+    let plan = w.client.query(&format!("EXPLAIN (VERBOSE) {sql}"), &[]).unwrap();
+    let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+    assert!(!plan.iter().any(|line| line.contains("filterby")), "{plan:#?}");
+    assert!(plan.iter().any(|line| line.contains("are shown as null")), "{plan:#?}");
+    w.client.batch_execute("SET client_min_messages = warning").unwrap();
+    let rows = w.client.query(sql, &[]).unwrap();
+    let show = |row: &postgres::Row| {
+        let text = |column: usize| row.get::<_, Option<String>>(column);
+        (text(0), row.get::<_, Option<i32>>(1), text(2), text(3))
+    };
+    let own = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        rows.iter().map(show).collect::<Vec<_>>(),
+        [(own("A"), None, None, own("12")), (own("B"), Some(12), own("C"), own("12"))]
+    );
+    let notices = w.notices.lock().unwrap().clone();
+    assert!(notices.iter().any(|n| n.starts_with("2 values from awork do not fit")), "{notices:?}");
+    w.client
+        .batch_execute("ALTER FOREIGN TABLE projects OPTIONS (SET on_type_mismatch 'error')")
+        .unwrap();
+    expect(&w.failure(sql), "HV004", &["time_budget"]);
+    let refused = w.failure("ALTER FOREIGN TABLE projects OPTIONS (SET on_type_mismatch 'skip')");
+    expect(&refused, "22023", &["must be error or null"]);
+}
+
+#[test]
 fn missing_and_unknown_fields_are_no_errors() {
     let Some(mut w) = workspace("bad_fields") else { return };
     let id = "6f9619ff-8b86-d011-b42d-00c04fc964ff";

@@ -31,6 +31,8 @@ pub struct Batch {
     arena: Vec<u8>,
     /// Identity of each row, where it has one.
     ids: Vec<Option<u128>>,
+    /// Values that did not fit their columns and are null, as they were decoded.
+    pub(crate) mismatches: u64,
 }
 
 /// The size of the header of a text.
@@ -170,7 +172,7 @@ impl Batch {
         arena: Vec<u8>,
         ids: Vec<Option<u128>>,
     ) -> Self {
-        Self { width, rows: ids.len(), words, nulls, arena, ids }
+        Self { width, rows: ids.len(), words, nulls, arena, ids, mismatches: 0 }
     }
 
     /// Drops the rows whose identity `repeated` accepts; a row without identity stays.

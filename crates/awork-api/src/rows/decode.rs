@@ -191,6 +191,7 @@ impl Rows<'_> {
                 Ok(word) => {
                     (self.words[slot], self.nulls[slot]) = (word.unwrap_or(0), word.is_none());
                 }
+                Err(_) if self.projection.nulls_mismatches => self.batch.mismatches += 1,
                 Err(reason) => return Err(self.refuse(slot, token, reason)),
             }
         }
@@ -211,6 +212,10 @@ impl Rows<'_> {
             let token = json.value()?;
             return match first_slot(node) {
                 _ if token.is_null() => Ok(None),
+                Some(_) if self.projection.nulls_mismatches => {
+                    self.batch.mismatches += 1;
+                    Ok(None)
+                }
                 Some(slot) => Err(self.refuse(slot, token, "is no object")),
                 // Only the identity was wanted; what has no id is told apart by its text.
                 None => Ok(Some(identity(token.raw))),

@@ -232,3 +232,23 @@ fn a_syntax_error_says_where_it_is() {
     let DecodeError::Malformed(why) = error else { panic!("{error:?}") };
     assert!(why.contains("EOF") && why.contains("column 12"), "{why}");
 }
+
+#[test]
+fn a_value_that_does_not_fit_may_be_null() {
+    let targets = [
+        target("budget", "timeBudget", Kind::Int { bits: 32 }),
+        target("company", "company/name", Kind::Text),
+        target("name", "name", Kind::Text),
+    ];
+    let body = br#"[{"timeBudget":"12","company":"flat","name":"A"},{"timeBudget":7,"name":"B"}]"#;
+    let strict = Projection::new(&targets, false);
+    assert!(matches!(page(body, Shape::List, &strict), Err(DecodeError::Value(_))));
+    let lenient = strict.clone().with_mismatches_as_null(true);
+    assert_ne!(strict.columns(), lenient.columns());
+    let batch = page(body, Shape::List, &lenient).unwrap();
+    assert_eq!(batch.mismatches, 2);
+    assert_eq!(batch.row(0).1, [true, true, false]);
+    assert_eq!((batch.row(1).0[0], batch.row(1).1[0]), (7, false));
+    // Rows are still rows.
+    assert!(matches!(page(b"[1]", Shape::List, &lenient), Err(DecodeError::Malformed(_))));
+}

@@ -73,6 +73,8 @@ pub struct Projection {
     pub(super) present: Vec<usize>,
     /// The slot-free question of the row's identity.
     pub(super) with_ids: bool,
+    /// Whether a value that does not fit its column is null, and no error.
+    pub(super) nulls_mismatches: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +112,7 @@ impl Projection {
             derived: Vec::new(),
             present: Vec::new(),
             with_ids,
+            nulls_mismatches: false,
         };
         for target in targets {
             projection.slots.push(Slot { name: target.name.clone(), kind: target.kind });
@@ -134,6 +137,16 @@ impl Projection {
         projection.present =
             slots.filter(|(_, slot)| slot.kind == Kind::Presence).map(|(i, _)| i).collect();
         projection
+    }
+
+    /// The same where a value that does not fit its column is null, and no error.
+    pub fn with_mismatches_as_null(mut self, nulls_mismatches: bool) -> Self {
+        if nulls_mismatches && !self.nulls_mismatches {
+            // What is kept of columns that are read like that serves no others.
+            self.columns.iter_mut().for_each(|column| *column ^= 1);
+        }
+        self.nulls_mismatches |= nulls_mismatches;
+        self
     }
 
     /// Numbers that tell the columns apart by what is decoded and how.

@@ -159,6 +159,7 @@ impl Request<'_> {
             None => Batch::new(0),
         };
         progress.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
+        progress.mismatches.fetch_add(batch.mismatches, Ordering::Relaxed);
         let mut info = answer.page;
         if let (Some(body), None) = (&answer.body, info.total) {
             info.fingerprint = Some(fingerprint(body));

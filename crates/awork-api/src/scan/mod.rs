@@ -56,6 +56,8 @@ pub struct Progress {
     pub pages: AtomicU64,
     /// Rows decoded, rows that came twice included.
     pub rows: AtomicU64,
+    /// Values that do not fit their columns and are shown as null.
+    pub mismatches: AtomicU64,
     /// Parents whose children were read, those included that have none.
     pub parents: AtomicU64,
     /// Conditions and orders that were left out since awork refuses them.
