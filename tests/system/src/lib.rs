@@ -5,9 +5,10 @@
 pub mod checked;
 pub mod cluster;
 pub mod echo;
-mod logins;
+pub mod logins;
 pub mod roles;
 pub mod tls;
+pub mod watched;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,13 +1,16 @@
-//! Servers of the sandbox where users log in, and the way to a code without a browser.
+//! Servers of the sandbox where users log in, the way to a code without a browser, and what the
+//! tests of logins ask and look at.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use awork_sandbox::{Config, Sandbox};
+use awork_sandbox::{Action, Config, Fault, LogEntry, OAuth, Sandbox};
 use postgres::Client;
 use serde_json::Value;
 
-use crate::{Workspace, connect_to};
+use crate::{Failure, Workspace, connect, connect_to};
 
 /// The application without a secret.
 pub const PUBLIC: &str = "awork-sandbox-public";
@@ -17,6 +20,12 @@ pub const CONFIDENTIAL: &str = "awork-sandbox-client";
 
 /// Where both may have codes sent.
 pub const REDIRECT: &str = "http://127.0.0.1:8765/callback";
+
+/// A statement that sends one request, which needs a good access token.
+pub const COUNT: &str = "SELECT count(*) FROM projects";
+
+/// What a request for new tokens has in its form, for faults of these requests alone.
+pub const REFRESH: &str = "grant_type=refresh_token";
 
 /// The example of RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -131,5 +140,118 @@ impl Workspace {
         );
         let changed = self.client.execute(&sql, &[&self.name]).expect("a superuser can do that");
         assert_ne!(changed, 0, "nobody is logged in");
+    }
+}
+
+/// A sandbox with a few projects.
+pub fn config() -> Config {
+    Config { scale: 200, ..Config::default() }
+}
+
+/// The same with something else about its logins.
+pub fn oauth(change: impl FnOnce(&mut OAuth)) -> Config {
+    let mut config = config();
+    change(&mut config.oauth);
+    config
+}
+
+/// A workspace where the superuser is logged in, and the number of its projects.
+pub fn logged_in(name: &str, config: Config) -> Option<(Workspace, i64)> {
+    let mut w = Workspace::with_logins(name, config)?;
+    w.log_in("admin");
+    // What hangs must not hang the tests.
+    w.client.batch_execute("SET statement_timeout = '120s'").expect("a setting");
+    let rows = count(&mut w.client);
+    assert_ne!(rows, 0);
+    w.sandbox.clear_log();
+    Some((w, rows))
+}
+
+/// A database of its own, where nobody else changes anything, with two logins.
+pub fn database(name: &str) -> Option<(Client, Sandbox)> {
+    let mut client = connect()?;
+    let sandbox = Sandbox::start(config()).expect("the sandbox starts");
+    for sql in [
+        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        format!("CREATE DATABASE {name} TEMPLATE template0"),
+    ] {
+        client.execute(&sql, &[]).expect("a database can be made");
+    }
+    let mut client = connect_to("postgres", name)?;
+    client
+        .batch_execute(&format!(
+            "SET client_min_messages = error;
+             CREATE EXTENSION awork_fdw;
+             CREATE SERVER a FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url '{0}',
+                 client_id '{PUBLIC}', redirect_uri '{REDIRECT}');
+             CREATE SERVER b FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url '{0}',
+                 client_id '{PUBLIC}', redirect_uri '{REDIRECT}');",
+            sandbox.api_url()
+        ))
+        .expect("servers can be made");
+    for server in ["a", "b"] {
+        log_in(&mut client, &sandbox, server, "admin");
+        login_url(&mut client, server);
+    }
+    Some((client, sandbox))
+}
+
+/// A new session of the superuser with the tables of a workspace.
+pub fn session(name: &str) -> Client {
+    let mut client = connect().expect("there is a cluster");
+    client.batch_execute(&format!("SET search_path = {name}, public")).expect("a setting");
+    client
+}
+
+/// The number of projects that a session sees.
+#[track_caller]
+pub fn count(client: &mut Client) -> i64 {
+    client.query_one(COUNT, &[]).expect("projects can be read").get(0)
+}
+
+/// Completes a login of the superuser with what somebody brings; what it says, or why it failed.
+pub fn log_in_with(w: &mut Workspace, brought: &str) -> Result<String, Failure> {
+    let row = w.client.query_one("SELECT awork_fdw_login($1, $2)", &[&w.name, &brought]);
+    row.map(|row| row.get(0)).map_err(|error| Failure::from(&error))
+}
+
+/// Access and refresh tokens of the server, as far as there are any.
+pub fn tokens(w: &mut Workspace) -> Vec<String> {
+    let sql = "SELECT unnest(array_remove(ARRAY[access_token, refresh_token], NULL))
+        FROM awork_fdw_tokens JOIN pg_foreign_server s ON s.oid = server WHERE srvname = $1";
+    let rows = w.client.query(sql, &[&w.name]).expect("a superuser can read them");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// As whom the projects were last asked for.
+pub fn identity(sandbox: &Sandbox) -> Option<String> {
+    let log = sandbox.log();
+    let asked = log.iter().rev().find(|entry| entry.path == "/api/v1/projects");
+    asked.expect("projects were asked for").identity.clone()
+}
+
+/// The requests for tokens that have come to the sandbox.
+pub fn asked_for_tokens(sandbox: &Sandbox) -> Vec<LogEntry> {
+    sandbox.log().into_iter().filter(|entry| entry.grant_type.is_some()).collect()
+}
+
+/// Lets the first requests that renew tokens, or all of them, fail in some way.
+pub fn refresh_fault(w: &Workspace, action: Action, first: Option<u64>) {
+    let query = Some(REFRESH.to_owned());
+    w.sandbox.add_fault(Fault { path: String::new(), query, nth: None, first, action });
+}
+
+/// The fault that answers with this status and nothing else.
+pub fn status(status: u16) -> Action {
+    Action::Status { status, code: None, retry_after: None }
+}
+
+/// Waits for something to be so, and panics where it takes a minute.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(20));
     }
 }
