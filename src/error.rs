@@ -183,6 +183,14 @@ pub(crate) fn warn_not_admin(server: &str) {
     warn(PgSqlErrorCode::ERRCODE_WARNING, message, Some(hint));
 }
 
+/// Writes to the server's log what requests have been sent since the last time.
+pub(crate) fn log_requests() {
+    for note in awork_api::journal::take() {
+        let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+        ErrorReport::new(code, format!("awork_fdw: {note}"), "").report(PgLogLevel::LOG);
+    }
+}
+
 fn warn(code: PgSqlErrorCode, message: String, hint: Option<&str>) {
     let mut report = ErrorReport::new(code, redacted(&message), "");
     if let Some(hint) = hint {

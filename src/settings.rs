@@ -10,6 +10,7 @@ static CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
 static ALLOWED_HOSTS: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"*.awork.com, *.awork.io, localhost"));
 static WARN_NOT_ADMIN: GucSetting<bool> = GucSetting::<bool>::new(true);
+static LOG_REQUESTS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ENABLE_LOOKUP_JOIN: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// Defines the settings. Called when the library is loaded.
@@ -65,6 +66,14 @@ pub(crate) fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"awork_fdw.log_requests",
+        c"Logs each request to awork, and how long it took.",
+        c"Keys and tokens are not logged; conditions of queries are, as parts of requests.",
+        &LOG_REQUESTS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     #[cfg(not(feature = "pg14"))]
     crate::pg::reserve_setting_prefix(c"awork_fdw");
 }
@@ -110,4 +119,9 @@ pub(crate) fn allowed_hosts() -> String {
 /// Whether to say that the credential is no admin.
 pub(crate) fn warn_not_admin() -> bool {
     WARN_NOT_ADMIN.get()
+}
+
+/// Whether to log requests.
+pub(crate) fn log_requests() -> bool {
+    LOG_REQUESTS.get()
 }

@@ -22,6 +22,9 @@ fn awork_fdw_server_stats(
         name!(retry_wait_ms, i64),
         name!(rate_limited, i64),
         name!(rate_limit_wait_ms, i64),
+        name!(failures, i64),
+        name!(latency_p50_ms, Option<f64>),
+        name!(latency_p95_ms, Option<f64>),
         name!(bytes_received, i64),
         name!(requests_per_second, Option<i64>),
         name!(requests_per_minute, Option<i64>),
@@ -36,6 +39,7 @@ fn awork_fdw_server_stats(
     let known = workspace::workspace(id);
     let of = |counter: &AtomicU64| number(counter.load(Ordering::Relaxed));
     let counters = &known.counters;
+    let quantile = |share| Some((counters.latency.quantile(share)? * 10.0).round() / 10.0);
     let (second, minute) = known.budget.limits();
     let (answers, bytes) = cache::cache().map_or((0, 0), |cache| cache.usage(id));
     TableIterator::once((
@@ -45,6 +49,9 @@ fn awork_fdw_server_stats(
         of(&counters.waited),
         of(&counters.limited),
         of(&counters.held_back),
+        of(&counters.failures),
+        quantile(0.5),
+        quantile(0.95),
         of(&counters.bytes),
         second.map(number),
         minute.map(number),

@@ -1,10 +1,12 @@
 //! Scans of which an Append reads several at the same time (execAsync.c, nodeAppend.c). It asks
 //! each for a row, which none waits for, and then waits for all that have none together.
 
+use awork_api::deadline;
 use pgrx::prelude::*;
 
 use super::login;
 use super::scan_state::ScanState;
+use crate::error;
 
 /// `IsForeignPathAsyncCapable` (fdwhandler.sgml).
 #[pg_guard]
@@ -43,8 +45,10 @@ pub(super) unsafe extern "C-unwind" fn foreign_async_configure_wait(
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn foreign_async_notify(request: *mut pg_sys::AsyncRequest) {
     // Append's wait does not end for the latch in all minor versions, but for the reminder.
+    deadline::set(None);
     pgrx::check_for_interrupts!();
     login::serve_renewals();
+    error::log_requests();
     // SAFETY: as in `foreign_async_request`.
     unsafe { answer(request) }
 }

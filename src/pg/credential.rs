@@ -173,6 +173,7 @@ fn try_client(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Arc<Client>, Err
     let settings = access.settings()?;
     let credential = access.credential(&settings)?;
     super::shared::attach();
+    awork_api::journal::keep(setting::log_requests());
     let workspace = foreign::workspace(server);
     let version = hash((workspace, server_version(server), access.mapping_version));
     let origin = Origin { workspace, version };

@@ -552,6 +552,7 @@ impl JoinState {
     /// Ends the join. What the user should know of its values and its credential is said now.
     pub(super) fn end(&mut self) {
         self.stop();
+        error::log_requests();
         error::warn_mismatches(&self.table, self.totals.mismatches);
         if let Some(rights) = self.rights.take() {
             rights.tell();

@@ -29,11 +29,11 @@ pub(super) fn until_readable(fd: RawFd) {
         true => (pg_sys::WL_TIMEOUT, LOOK_FOR_RENEWALS),
         false => (0, -1),
     };
-    deadline::set(statement_end());
     // SAFETY: the latch is this process's own; the descriptor is open as long as its owner,
     // who called. An error that is raised here leaves nothing behind.
     unsafe {
         pgrx::check_for_interrupts!();
+        deadline::set(statement_end());
         let woken = pg_sys::WaitLatchOrSocket(
             pg_sys::MyLatch,
             (events | timed) as i32,
@@ -44,9 +44,12 @@ pub(super) fn until_readable(fd: RawFd) {
         if woken & pg_sys::WL_LATCH_SET as i32 != 0 {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
+        // Requests may go on while the next statement is awaited, which has a time of its own.
+        deadline::set(None);
         pgrx::check_for_interrupts!();
     }
     login::serve_renewals();
+    error::log_requests();
 }
 
 /// When `statement_timeout` will end the statement, if it will.

@@ -23,6 +23,7 @@ use crate::connections::{connections, innermost};
 use crate::credentials::{Credential, Secret, bearer};
 use crate::deadline;
 use crate::error::{Error, ErrorKind, excerpt};
+use crate::journal;
 use crate::pages::PageInfo;
 use crate::request::shown;
 use crate::settings::Settings;
@@ -155,7 +156,21 @@ impl Client {
                 error.detail(format!("Remote request was {}.", shown(version, target)))
             })?;
             self.count(|c| &c.requests, 1);
-            let failure = match self.attempt(&url, headers, &token, permit).await {
+            let started = Instant::now();
+            let outcome = self.attempt(&url, headers, &token, permit).await;
+            let took = started.elapsed();
+            self.workspace.counters.latency.note(took);
+            journal::note(|| {
+                let request = token.redact(&shown(version, target));
+                let what = match &outcome {
+                    Ok(answer) => {
+                        format!("{} bytes", answer.body.as_ref().map_or(0, Bytes::len))
+                    }
+                    Err(failure) => failure.error.message.clone(),
+                };
+                format!("{request}: {what} in {} ms", milliseconds(took))
+            });
+            let failure = match outcome {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -183,6 +198,9 @@ impl Client {
             };
             let in_time = |wait: &Duration| deadline::time_left().is_none_or(|left| *wait < left);
             let Some(wait) = wait.filter(in_time) else {
+                // An object that is not there is an answer.
+                let is_failure = failure.error.kind != ErrorKind::NoSuchObject;
+                self.count(|c| &c.failures, is_failure.into());
                 return Err(failure.error.detail(format!(
                     "Remote request was {}.",
                     token.redact(&shown(version, target))

@@ -1,5 +1,5 @@
 //! When the statement that is running will be cancelled for taking too long. The main thread says
-//! it whenever it begins to wait; the threads that send requests look at it before they wait.
+//! so while it waits; the threads that send requests look at it before they wait.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
@@ -14,13 +14,9 @@ pub fn set(at: Option<SystemTime>) {
     DEADLINE.store(micros, Relaxed);
 }
 
-/// How long the statement may still take; none where it has no limit.
+/// How long the statement may still take; none where it has no limit. What is past was the limit of
+/// a statement that has ended.
 pub fn time_left() -> Option<Duration> {
-    match DEADLINE.load(Relaxed) {
-        0 => None,
-        micros => {
-            let at = SystemTime::UNIX_EPOCH + Duration::from_micros(micros);
-            Some(at.duration_since(SystemTime::now()).unwrap_or_default())
-        }
-    }
+    let at = SystemTime::UNIX_EPOCH + Duration::from_micros(DEADLINE.load(Relaxed));
+    at.duration_since(SystemTime::now()).ok()
 }

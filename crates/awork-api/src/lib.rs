@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod error;
 mod files;
 pub mod filter;
+pub mod journal;
 pub mod lookups;
 pub mod pages;
 pub mod request;

@@ -69,3 +69,48 @@ fn a_rate_limit_slows_a_scan_down_but_does_not_fail_it() {
     let plan = explain(&mut w, "SELECT count(created_on) FROM time_entries");
     assert!(plan.contains("Held Back by the Rate Limit"), "{plan}");
 }
+
+#[test]
+fn requests_are_logged_and_measured_where_that_is_wanted() {
+    let config = Config { scale: 500, ..Config::default() };
+    let Some(mut w) = Workspace::imported("requests_log", config) else { return };
+    w.client.batch_execute("SET client_min_messages = log").unwrap();
+    let logged = |w: &Workspace| {
+        let notices = std::mem::take(&mut *w.notices.lock().unwrap());
+        notices.into_iter().filter(|n| n.starts_with("awork_fdw: ")).collect::<Vec<_>>()
+    };
+    w.client.query("SELECT id FROM projects", &[]).unwrap();
+    assert_eq!(logged(&w), [""; 0]);
+    w.client.batch_execute("SET awork_fdw.log_requests = on").unwrap();
+    w.client.query("SELECT id FROM projects", &[]).unwrap();
+    let lines = logged(&w);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("awork_fdw: GET /projects?page=1"), "{lines:?}");
+    assert!(
+        lines[0].contains(" bytes in ") && !lines[0].contains("awork-sandbox-key"),
+        "{lines:?}"
+    );
+
+    w.sandbox.add_fault(Fault {
+        path: "/projects".into(),
+        query: None,
+        nth: None,
+        first: None,
+        action: Action::Status { status: 503, code: None, retry_after: None },
+    });
+    w.failure("SELECT id FROM projects");
+    assert!(logged(&w).iter().any(|line| line.contains("HTTP status 503")));
+    let stats = w
+        .client
+        .query_one(
+            "SELECT failures, latency_p50_ms <= latency_p95_ms FROM awork_fdw_stats
+             WHERE server = 'requests_log'",
+            &[],
+        )
+        .unwrap();
+    assert_eq!((stats.get::<_, i64>(0), stats.get::<_, bool>(1)), (1, true));
+    w.client.batch_execute("CREATE ROLE requests_log_role; SET ROLE requests_log_role").unwrap();
+    let refused = w.failure("SET awork_fdw.log_requests = off");
+    w.client.batch_execute("RESET ROLE; DROP ROLE requests_log_role").unwrap();
+    assert_eq!(refused.code, "42501");
+}

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod cache;
 pub mod congestion;
 mod flat;
+pub mod latency;
 pub mod workspace;
 
 use std::time::Duration;

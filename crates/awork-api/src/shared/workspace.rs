@@ -7,6 +7,7 @@ use once_cell::sync::{Lazy, OnceCell};
 
 use super::budget::Budget;
 use super::congestion::Congestion;
+use super::latency::Latency;
 
 /// How many workspaces the processes of a database server can share.
 const MOST: usize = 128;
@@ -39,6 +40,10 @@ pub struct Counters {
     pub limited: AtomicU64,
     /// Milliseconds for which requests waited so as to keep within the rate limit.
     pub held_back: AtomicU64,
+    /// Requests that were given up: what a user sees as an error.
+    pub failures: AtomicU64,
+    /// How long requests took, from sending to the last byte of the answer.
+    pub latency: Latency,
     /// Bytes of answers, decompressed.
     pub bytes: AtomicU64,
     /// Answers that were taken from the cache.
