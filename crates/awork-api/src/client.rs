@@ -196,8 +196,13 @@ impl Client {
                 }
                 _ => None,
             };
-            let in_time = |wait: &Duration| deadline::time_left().is_none_or(|left| *wait < left);
-            let Some(wait) = wait.filter(in_time) else {
+            let waits_since = Instant::now();
+            let again = match wait {
+                Some(wait) => deadline::sleep(wait).await,
+                None => false,
+            };
+            self.count(|c| &c.waited, milliseconds(waits_since.elapsed()));
+            if !again {
                 // An object that is not there is an answer.
                 let is_failure = failure.error.kind != ErrorKind::NoSuchObject;
                 self.count(|c| &c.failures, is_failure.into());
@@ -205,18 +210,18 @@ impl Client {
                     "Remote request was {}.",
                     token.redact(&shown(version, target))
                 )));
-            };
+            }
             self.count(|c| &c.retries, 1);
-            self.count(|c| &c.waited, milliseconds(wait));
-            tokio::time::sleep(wait).await;
         }
     }
 
     /// Waits until the rate limit allows a request.
     async fn permit(&self) -> Result<Permit<'_>, Error> {
-        let (rate, most) = (self.settings.rate_limit, self.settings.rate_limit_max_wait);
-        let most = deadline::time_left().map_or(most, |left| left.min(most));
-        match self.workspace.budget.permit(rate, most).await {
+        let most = self.settings.rate_limit_max_wait;
+        let may_wait = |in_all: Duration, from_now: Duration| {
+            in_all <= most && deadline::time_left().is_none_or(|left| from_now < left)
+        };
+        match self.workspace.budget.permit(self.settings.rate_limit, may_wait).await {
             Ok((permit, held_back)) => {
                 self.count(|c| &c.held_back, milliseconds(held_back));
                 Ok(permit)

@@ -188,7 +188,7 @@ fn values_that_do_not_fit_may_be_null() {
     w.client
         .batch_execute("ALTER FOREIGN TABLE projects OPTIONS (SET on_type_mismatch 'error')")
         .unwrap();
-    expect(&w.failure(sql), "HV004", &["time_budget"]);
+    expect(&w.failure(sql), "HV004", &["company_name", "is no object"]);
     let refused = w.failure("ALTER FOREIGN TABLE projects OPTIONS (SET on_type_mismatch 'skip')");
     expect(&refused, "22023", &["must be error or null"]);
 }
@@ -258,7 +258,8 @@ fn a_page_that_comes_again_is_an_error_and_one_that_is_short_a_warning() {
     let failure = under(&mut w, Action::RepeatPage { page: 1 }, sql);
     expect(&failure, "HV00M", &["repeats the rows", "\"time_entries\""]);
 
-    w.sandbox.add_fault(Fault { nth: Some(1), ..fault("", Action::DropRows { rows: 2 }) });
+    w.sandbox
+        .add_fault(Fault { nth: Some(1), ..fault("/timeentries", Action::DropRows { rows: 2 }) });
     w.client.batch_execute("SET client_min_messages = warning").unwrap();
     assert_eq!(w.client.query_one(sql, &[]).unwrap().get::<_, i64>(0), 498);
     let warnings = w.notices.lock().unwrap().clone();

@@ -75,9 +75,9 @@ fn ends_at_once(w: &mut Workspace, stage: &str, sql: &str) {
     let started = Instant::now();
     let failure = w.failure(sql);
     let took = started.elapsed();
-    // What would wait beyond the timeout says at once why it had to wait.
-    let code = if stage == "back-off" { "53400" } else { "57014" };
-    assert_eq!(failure.code, code, "{stage}: {}", failure.text);
+    // What would wait beyond the timeout says at once why it had to wait, if that is known in time.
+    let codes: &[&str] = if stage == "back-off" { &["53400", "57014"] } else { &["57014"] };
+    assert!(codes.contains(&failure.code.as_str()), "{stage}: {failure:?}");
     assert!(took < Duration::from_millis(300) + LIMIT, "{stage}: timed out after {took:?}");
     w.client.batch_execute("RESET statement_timeout").unwrap();
     assert_nothing_runs(w, stage);

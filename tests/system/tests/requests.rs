@@ -1,6 +1,6 @@
 //! What is sent for a query: no more than it takes, and what a good client sends.
 
-use awork_sandbox::{Config, RateLimit};
+use awork_sandbox::{Action, Config, Fault, RateLimit};
 use system_tests::Workspace;
 
 fn explain(w: &mut Workspace, sql: &str) -> String {

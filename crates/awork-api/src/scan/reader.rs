@@ -220,7 +220,10 @@ impl Reader {
                 Repeated::Rows(ids) => {
                     batch.drop_rows(|id| ids.contains(&id) || open.head.contains(&id));
                 }
-                Repeated::Page => batch = Batch::new(0),
+                Repeated::Page => {
+                    self.progress.mismatches.fetch_sub(batch.mismatches, Ordering::Relaxed);
+                    batch = Batch::new(0);
+                }
             }
             let (binding, bindings) = (open.binding, open.bindings.clone());
             if done {

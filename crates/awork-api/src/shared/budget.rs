@@ -127,20 +127,22 @@ impl Default for Budget {
 
 impl Budget {
     /// Waits until a request may be sent. `rate` are the requests per second that are allowed at
-    /// the most, whatever awork allows. Returns the permit and how long it took; or, where it would
-    /// take longer than `most`, how long at least until it may be sent.
+    /// the most, whatever awork allows. Returns the permit and how long it took; or, where
+    /// `may_wait` says no of how long it would take in all and from now on, the latter.
     pub async fn permit(
         &self,
         rate: Option<f64>,
-        most: Duration,
+        may_wait: impl Fn(Duration, Duration) -> bool,
     ) -> Result<(Permit<'_>, Duration), Duration> {
         let started = now();
         loop {
             let at = now();
+            let until =
+                |free_at: u64, from: u64| Duration::from_micros(free_at.saturating_sub(from));
             match self.take(rate, at) {
-                Ok(permit) => return Ok((permit, Duration::from_micros(at - started))),
-                Err(free_at) if Duration::from_micros(free_at.saturating_sub(started)) > most => {
-                    return Err(Duration::from_micros(free_at.saturating_sub(at)));
+                Ok(permit) => return Ok((permit, until(at, started))),
+                Err(free_at) if !may_wait(until(free_at, started), until(free_at, at)) => {
+                    return Err(until(free_at, at));
                 }
                 Err(free_at) => {
                     // Those who wait come back at slightly different times, so that none of them
