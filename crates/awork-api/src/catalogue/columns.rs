@@ -252,7 +252,7 @@ fn derived_column(name: &str, ty: Type, source: Source, description: &str) -> Co
 
 /// The column of a path: its words joined, a word that the next one repeats left out, so that
 /// `project/projectStatus/type` is `project_status_type`.
-fn column_name(path: &[String]) -> String {
+pub(crate) fn column_name(path: &[String]) -> String {
     let words: Vec<String> = path.iter().map(|name| snake_case(name)).collect();
     let said_again = |i: usize| {
         let next = words.get(i + 1).and_then(|next| next.strip_prefix(words[i].as_str()));
