@@ -134,7 +134,8 @@ impl Sample {
         let malformed = |error: serde_json::Error| {
             // Its message would quote the answer.
             let (line, column) = (error.line(), error.column());
-            let message = format!("awork's answer is no JSON, at line {line}, column {column}");
+            let message =
+                format!("awork's answer cannot be read as JSON, at line {line}, column {column}");
             Finding::of_table(Drift::Unchecked, message)
         };
         let whole: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
@@ -450,10 +451,14 @@ fn other_than_known(resource: &Resource, sample: &Sample, path: &[String]) -> Op
             noun(ty)
         ));
     }
+    // OpenAPI 3.0 has no place to say that a reference to another schema may be null.
+    let nullable = nullable || matches!(ty, Type::Model(_));
     let nulls = values.iter().filter(|value| value.is_null()).count();
     (nulls > 0 && !nullable).then(|| {
         let rows = values.len();
-        format!("awork sends null in {nulls} of {rows} rows, which the specification rules out")
+        format!(
+            "awork sends null in {nulls} of {rows} rows, of which the specification says nothing"
+        )
     })
 }
 
