@@ -53,7 +53,8 @@ pub(crate) fn catalogue(
     Ok(catalogue)
 }
 
-fn versioned(version: u8, path: &str) -> String {
+/// A path with its version, as `overrides.toml` has them.
+pub(crate) fn versioned(version: u8, path: &str) -> String {
     if version == 1 { path.to_owned() } else { format!("v{version}:{path}") }
 }
 
@@ -106,7 +107,7 @@ fn list_of<'r>(
 }
 
 /// Every model that the resources of this version answer with or nest.
-fn reachable(specification: &Specification, resources: &[Resource]) -> Vec<Model> {
+pub(crate) fn reachable(specification: &Specification, resources: &[Resource]) -> Vec<Model> {
     let mut models: BTreeMap<String, Model> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut open: Vec<Type> = resources.iter().map(|r| r.item.clone()).collect();
