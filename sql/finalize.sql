@@ -13,6 +13,10 @@ GRANT SELECT ON awork_fdw_catalog TO PUBLIC;
 COMMENT ON FUNCTION awork_fdw_check(text) IS
     'Reaches awork through a foreign server and says which workspace and identity answer.';
 
+COMMENT ON FUNCTION awork_fdw_drift(text) IS
+    'Compares what awork sends now with the catalogue and the foreign tables of a server that the '
+    'user may read, and lists what is new, gone or changed. Sends a request or a few per table.';
+
 COMMENT ON FUNCTION awork_fdw_version() IS
     'Version of the awork_fdw library.';
 

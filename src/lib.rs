@@ -2,8 +2,8 @@
 //!
 //! The modules in the order in which a query passes them: `options` and `import` make
 //! tables, `pg` plans and runs scans of them, `columns` says what a scan needs of a row,
-//! `error` turns what goes wrong into SQLSTATEs. `check`, `catalog`, `login` and `stats` are
-//! functions for people. HTTP, paging and decoding are in the crate `awork-api`, which knows no PostgreSQL.
+//! `error` turns what goes wrong into SQLSTATEs. `check`, `catalog`, `drift`, `login` and `stats`
+//! are functions for people. HTTP, paging and decoding are in the crate `awork-api`, which knows no PostgreSQL.
 #![deny(unsafe_code)]
 
 use pgrx::prelude::*;
@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 mod catalog;
 mod check;
 mod columns;
+mod drift;
 mod error;
 mod import;
 mod login;

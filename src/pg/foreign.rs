@@ -67,7 +67,8 @@ pub(super) fn table(relation: pg_sys::Oid) -> ForeignTable {
     }
 }
 
-fn attributes(relation: pg_sys::Oid) -> Vec<Attribute> {
+/// The columns of a table that have not been dropped. The caller must have it locked.
+pub(super) fn attributes(relation: pg_sys::Oid) -> Vec<Attribute> {
     // SAFETY: the caller's lock keeps the relation; its options are read by number.
     let open = unsafe { PgRelation::open(relation) };
     open.tuple_desc()

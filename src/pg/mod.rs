@@ -38,6 +38,7 @@ mod run;
 mod scan_state;
 mod shared;
 mod sort;
+mod tables;
 mod upper;
 mod values;
 mod wait;
@@ -46,6 +47,7 @@ pub(crate) use credential::{allow, client_for_server};
 pub(crate) use foreign::workspace_of_server;
 pub(crate) use login::{log_in, log_out, login_url, needs_login};
 pub(crate) use shared::request as request_shared_memory;
+pub(crate) use tables::{ListedTable, tables_of_server};
 pub(crate) use wait::block_on;
 
 /// Whether the server is loading its preloaded libraries.
