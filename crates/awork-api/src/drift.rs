@@ -417,7 +417,8 @@ fn missing<'p>(sample: &Sample, path: &'p [String]) -> Option<&'p [String]> {
     None
 }
 
-/// Why a scan of the column would fail, with the first value that it would fail over.
+/// Why a scan of the column would fail, or show null where the table wants that, with the first
+/// value that does not fit.
 fn misfit(sample: &Sample, column: &Shown, source: &Source) -> Option<String> {
     let target = Target { name: column.name.clone(), source: source.clone(), kind: column.kind };
     match decode::page(&sample.text, Shape::List, &Projection::new(&[target], false)) {
@@ -426,7 +427,7 @@ fn misfit(sample: &Sample, column: &Shown, source: &Source) -> Option<String> {
         Err(DecodeError::Value(bad)) => {
             let object = bad.id.map_or(String::new(), |id| format!(" of the object {id}"));
             Some(format!(
-                "value {}{object} {}, and a query that reads it fails",
+                "value {}{object} {}; a query that reads it fails unless on_type_mismatch is 'null'",
                 bad.text, bad.reason
             ))
         }
