@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::json::{Json, Syntax, Token};
-use super::projection::{Derived, Node, Projection};
+use super::projection::{Derived, Kind, Node, Projection};
 use super::{Batch, scalar, time};
 use crate::catalogue::Shape;
 use crate::error::excerpt;
@@ -191,7 +191,10 @@ impl Rows<'_> {
                 Ok(word) => {
                     (self.words[slot], self.nulls[slot]) = (word.unwrap_or(0), word.is_none());
                 }
-                Err(_) if self.projection.nulls_mismatches => self.batch.mismatches += 1,
+                Err(_) if self.projection.nulls_mismatches => {
+                    self.nulls[slot] = true;
+                    self.batch.mismatches += 1;
+                }
                 Err(reason) => return Err(self.refuse(slot, token, reason)),
             }
         }
@@ -240,16 +243,31 @@ impl Rows<'_> {
             let start = json.at();
             match child {
                 Some(child) => {
-                    self.value(json, &node.children[child].1, false)?;
+                    let child = &node.children[child].1;
+                    self.forget(child);
+                    self.value(json, child, false)?;
                 }
                 None => json.skip()?,
             }
-            if is_id && json.since(start) != b"null" {
-                id = Some(identity(json.since(start)));
+            if is_id {
+                let raw = json.since(start);
+                id = (raw != b"null").then(|| identity(raw));
             }
             more = json.more(b'}')?;
         }
         Ok(id)
+    }
+
+    /// Drops what an earlier value of the same name had in its parts: the last value counts, as in
+    /// jsonb.
+    fn forget(&mut self, node: &Node) {
+        for (_, child) in &node.children {
+            for &slot in &child.slots {
+                (self.words[slot], self.nulls[slot]) =
+                    (0, self.projection.slots[slot].kind != Kind::Presence);
+            }
+            self.forget(child);
+        }
     }
 
     fn refuse(&self, slot: usize, token: Token<'_>, reason: &'static str) -> Stop {

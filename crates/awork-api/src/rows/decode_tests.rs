@@ -252,3 +252,22 @@ fn a_value_that_does_not_fit_may_be_null() {
     // Rows are still rows.
     assert!(matches!(page(b"[1]", Shape::List, &lenient), Err(DecodeError::Malformed(_))));
 }
+
+#[test]
+fn of_a_name_that_comes_twice_the_last_value_counts() {
+    let targets = [
+        target("name", "name", Kind::Text),
+        target("project_name", "project/name", Kind::Text),
+        target("status", "project/status/type", Kind::Text),
+    ];
+    let first = r#""name":"A","project":{"name":"P","status":{"type":"x"}}"#;
+    let rows = decode(
+        &format!(
+            r#"[{{{first},"name":null,"project":null}},
+                {{{first},"project":{{"name":"Q"}},"name":"B"}},
+                {{{first},"project":{{"name":"Q","status":{{}}}}}}]"#
+        ),
+        &targets,
+    );
+    assert_eq!(rows.unwrap(), [["Null", "Null", "Null"], ["B", "Q", "Null"], ["A", "Q", "Null"]]);
+}

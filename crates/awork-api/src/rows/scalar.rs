@@ -118,12 +118,12 @@ fn long_integer(raw: &str) -> Result<i64, Refusal> {
     }
     // A whole number may come as 5.0 or 6.4e17.
     let float: f64 = number(raw)?;
-    if float.fract() != 0.0 {
-        return Err("is no whole number");
-    }
-    // 2^63 as a float is the first value past the range.
+    // 2^63 as a float is the first value past the range; infinity has no fraction to look at.
     if float.abs() >= 9_223_372_036_854_775_808.0 {
         return Err("is out of range for the column's type");
+    }
+    if float.fract() != 0.0 {
+        return Err("is no whole number");
     }
     Ok(float as i64)
 }
