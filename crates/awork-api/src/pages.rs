@@ -174,7 +174,7 @@ impl Pages {
 
     /// How many rows were announced and how many came, where they are fewer.
     pub fn shortfall(&self) -> Option<(u64, u64)> {
-        let before = (self.first - 1) * self.page_size;
+        let before = (self.first - 1).saturating_mul(self.page_size);
         let expected = self.total.map(|total| total.saturating_sub(before));
         expected.filter(|&expected| expected > self.rows).map(|expected| (expected, self.rows))
     }

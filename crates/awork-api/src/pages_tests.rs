@@ -184,3 +184,12 @@ fn a_repeated_page_of_rows_without_identity_is_noticed() {
         assert_eq!(pages.received(page, 10, &[], same).is_err(), page == 2);
     }
 }
+
+#[test]
+fn a_page_size_beyond_all_numbers_is_no_danger() {
+    let mut pages = Pages::starting_at(3, 10);
+    assert_eq!(pages.request(), Some(3));
+    let info = PageInfo { page_size: Some(u64::MAX), ..info(u64::MAX) };
+    assert!(pages.received(3, 2, &[None, None], info).is_ok());
+    assert_eq!(pages.shortfall(), None);
+}

@@ -369,7 +369,7 @@ fn floor(value: &Value) -> Option<(i128, bool)> {
             let number: i128 = whole.parse().ok()?;
             let is_whole = fraction.bytes().all(|b| b == b'0');
             let below = whole.starts_with('-') && !is_whole;
-            Some((if below { number - 1 } else { number }, is_whole))
+            Some((if below { number.checked_sub(1)? } else { number }, is_whole))
         }
         _ => None,
     }

@@ -124,6 +124,9 @@ fn whole_numbers_out_of_range() {
     assert_eq!(compared(&big, Eq, huge.clone()), "~unsaid");
     assert_eq!(compared(&big, Gt, huge.clone()), "~unsaid");
     assert_eq!(compared(&big, Lt, huge), "~unsaid");
+    // The least that the arithmetic holds, and a half less.
+    let least = Value::Numeric(format!("{}.5", i128::MIN));
+    assert_eq!(compared(&big, Gt, least), "~unsaid");
 }
 
 #[test]

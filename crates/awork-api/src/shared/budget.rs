@@ -257,7 +257,7 @@ impl Budget {
         // Always succeeds, since there is always a next value.
         let _ = second.fetch_update(Relaxed, Relaxed, |value| {
             let known = if value >> 24 == this { value & 0xFF_FFFF } else { 0 };
-            Some(this << 24 | (known + requests).min(0xFF_FFFF))
+            Some(this << 24 | known.saturating_add(requests).min(0xFF_FFFF))
         });
     }
 }
