@@ -7,6 +7,10 @@
 //! others wait 0.2 s, 0.4 s, 0.8 s … with jitter. Nothing waits for longer than the statement may
 //! still take ([`crate::deadline`]): its error says more than a timeout would. Nothing else is
 //! repeated: a refused filter, credential or path stays refused.
+//!
+//! Limits of time. `request_timeout` is for a whole request, to the last byte; and once an answer
+//! has begun, it may stop for a quarter of that. awork may think for long before it answers, but
+//! what it has begun to send it has: an answer that stops is cut, and is better asked for again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +43,9 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(65);
 
 /// How much of an answer is read that only explains an error.
 const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// The share of `request_timeout` for which a body that has begun may stop.
+const IDLE_SHARE: u32 = 4;
 
 /// A workspace as one identity sees it.
 #[derive(Debug)]
@@ -301,8 +308,20 @@ impl Client {
             Failure::last(Error::new(ErrorKind::Internal, message))
         };
         let mut body = BUFFERS.buffer(announced.unwrap_or(0).min(limit)).map_err(no_memory)?;
-        while let Some(chunk) =
-            response.chunk().await.map_err(|e| self.transport(&e, Some(status), token))?
+        let idle = self.settings.request_timeout / IDLE_SHARE;
+        let stopped = |_| {
+            let message =
+                format!("the answer of awork stopped for {} s before its end", idle.as_secs_f64());
+            Failure::again(
+                Error::new(ErrorKind::BadReply, message).hint(
+                    "An answer may stop for a quarter of the server option \"request_timeout\".",
+                ),
+            )
+        };
+        while let Some(chunk) = tokio::time::timeout(idle, response.chunk())
+            .await
+            .map_err(stopped)?
+            .map_err(|e| self.transport(&e, Some(status), token))?
         {
             if body.len() + chunk.len() > limit {
                 return Err(Failure::last(
