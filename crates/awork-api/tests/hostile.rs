@@ -170,6 +170,8 @@ fn peak_memory() -> u64 {
 fn expect_apart(url: &str, timeout: f64, kind: ErrorKind) {
     let (said, grown) = ask_apart(url, timeout);
     assert_eq!(said, format!("{kind:?}"));
+    // Shown with --nocapture.
+    println!("{}: {kind:?}, {} KiB", std::panic::Location::caller(), grown >> 10);
     assert!(grown < MOST_MEMORY, "grew by {} MiB", grown >> 20);
 }
 
