@@ -1,6 +1,7 @@
 //! Faults on demand: which requests they meet, and what they do to them.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -141,11 +142,14 @@ pub enum Action {
 
 /// The faults of a sandbox with the number of requests that each has met.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<Vec<(Fault, u64)>>);
+pub(crate) struct Faults {
+    faults: Mutex<Vec<(Fault, u64)>>,
+    met: AtomicU64,
+}
 
 impl Faults {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Fault, u64)>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn add(&self, fault: Fault) {
@@ -158,6 +162,11 @@ impl Faults {
 
     pub(crate) fn list(&self) -> Vec<Fault> {
         self.lock().iter().map(|(fault, _)| fault.clone()).collect()
+    }
+
+    /// How often a fault has met a request.
+    pub(crate) fn met(&self) -> u64 {
+        self.met.load(Ordering::Relaxed)
     }
 
     /// What happens to a request; each fault counts the ones that match it.
@@ -177,6 +186,7 @@ impl Faults {
                 met.push(fault.action.clone());
             }
         }
+        self.met.fetch_add(met.len() as u64, Ordering::Relaxed);
         met
     }
 }
@@ -210,5 +220,7 @@ mod tests {
         assert_eq!(faults.meet("/api/v1/users", "page=2&x=1").len(), 1);
         assert_eq!(faults.meet("/api/v1/users/1", "page=2").len(), 1);
         assert_eq!(faults.meet("/api/v1/users", "page=2").len(), 0);
+        faults.clear();
+        assert_eq!(faults.met(), 2);
     }
 }

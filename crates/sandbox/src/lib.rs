@@ -103,6 +103,21 @@ impl Sandbox {
         self.shared.log.clear();
     }
 
+    /// How many requests there were since the start. Clearing the log does not change it.
+    pub fn requests(&self) -> u64 {
+        self.shared.log.count()
+    }
+
+    /// The requests of the log that go on: they are not answered, or not to the last byte.
+    pub fn running(&self) -> Vec<LogEntry> {
+        self.shared.log.running()
+    }
+
+    /// How often a fault has met a request since the start, faults that were removed included.
+    pub fn faults_met(&self) -> u64 {
+        self.shared.faults.met()
+    }
+
     /// Adds a fault; several may meet one request.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);

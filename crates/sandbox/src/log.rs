@@ -98,6 +98,16 @@ impl Log {
         self.lock().1.clear();
     }
 
+    /// How many requests there were since the start, those that were cleared away included.
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().0
+    }
+
+    /// The requests that go on.
+    pub(crate) fn running(&self) -> Vec<LogEntry> {
+        self.lock().1.iter().filter(|entry| entry.finished.is_none()).cloned().collect()
+    }
+
     /// Notes the beginning of a request.
     pub(crate) fn open(self: &Arc<Log>, mut entry: LogEntry) -> Open {
         let mut entries = self.lock();
