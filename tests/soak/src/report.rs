@@ -1,5 +1,6 @@
 //! What is left behind at the end, and the figures of the run.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +16,8 @@ use crate::verdict::Tally;
 /// How long what ends may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Complaints that are printed; there may be many of one cause.
-const SHOWN: usize = 20;
+/// Complaints of one kind that are printed.
+const SHOWN: usize = 3;
 
 /// Background workers of the extension.
 const WORKERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE '%awork%'";
@@ -106,12 +107,37 @@ pub(crate) fn print(
         let grown = change.complaints();
         complaints.extend(grown.into_iter().map(|what| format!("{} {what}", record.name)));
     }
-    for complaint in complaints.iter().take(SHOWN) {
-        println!("FAILED {complaint}");
-    }
-    if complaints.len() > SHOWN {
-        println!("FAILED and {} more", complaints.len() - SHOWN);
+    for alike in kinds(&complaints) {
+        println!("FAILED {} times, so for example:", alike.len());
+        alike.iter().take(SHOWN).for_each(|complaint| println!("  {complaint}"));
     }
     println!("soak: {}", if complaints.is_empty() { "all is well" } else { "FAILED" });
     complaints.is_empty()
+}
+
+/// The complaints by kind, the most frequent first: those are alike whose second line, or else
+/// first, begins alike but for numbers.
+fn kinds(complaints: &[String]) -> Vec<Vec<&str>> {
+    let mut kinds: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for complaint in complaints {
+        let line = complaint.lines().nth(1).or(complaint.lines().next()).unwrap_or_default();
+        let key = line.chars().filter(|c| !c.is_ascii_digit()).take(40).collect();
+        kinds.entry(key).or_default().push(complaint);
+    }
+    let mut kinds: Vec<Vec<&str>> = kinds.into_values().collect();
+    kinds.sort_by_key(|alike| std::cmp::Reverse(alike.len()));
+    kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_of_a_kind_are_together() {
+        let complaint = |line: &str| format!("plain: SELECT 1\n    gave {line}");
+        let complaints = [complaint("3 rows"), complaint("HV00M"), complaint("12 rows")];
+        let kinds: Vec<usize> = kinds(&complaints).iter().map(Vec::len).collect();
+        assert_eq!(kinds, [2, 1]);
+    }
 }

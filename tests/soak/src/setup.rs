@@ -49,16 +49,19 @@ pub(crate) fn make(client: &mut Client, settings: Settings) -> Result<Sides, pos
     let sides = load::load(client, &mode, config)?;
     let key_server = key_server(&sides);
     let tables: Vec<&str> = sides.schema.tables.iter().map(|table| table.name).collect();
+    // Two servers stand for one workspace, and do not know of each other's requests.
+    let (key_rate, login_rate) = (f64::from(per_second) * 0.75, f64::from(per_second) * 0.2);
     // Timeouts are short, so that what hangs is given up soon. With few attempts there is both
     // what is mended and what is not.
     client.batch_execute(&format!(
-        "ALTER SERVER {key_server} OPTIONS (SET max_retries '2', ADD request_timeout '2');
+        "ALTER SERVER {key_server} OPTIONS (SET max_retries '2', ADD request_timeout '2',
+             ADD rate_limit '{key_rate}');
          DROP SCHEMA IF EXISTS {LOGIN_SCHEMA} CASCADE;
          DROP SERVER IF EXISTS {LOGIN_SERVER} CASCADE;
          CREATE SCHEMA {LOGIN_SCHEMA};
          CREATE SERVER {LOGIN_SERVER} FOREIGN DATA WRAPPER awork_fdw
              OPTIONS (api_url '{}', max_retries '2', request_timeout '2', page_size '100',
-                      client_id '{APPLICATION}', redirect_uri '{REDIRECT}');
+                      rate_limit '{login_rate}', client_id '{APPLICATION}', redirect_uri '{REDIRECT}');
          IMPORT FOREIGN SCHEMA awork LIMIT TO ({}) FROM SERVER {LOGIN_SERVER}
              INTO {LOGIN_SCHEMA};",
         sides.sandbox.api_url(),
