@@ -67,8 +67,9 @@ const RATE_LIMIT: &str = "53400";
 /// About how long a statement waits for the rate limit before it fails, by default.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// SQLSTATEs of a login that a fault has ended or not let begin.
-const OF_LOGINS: &[&str] = &["28000", "HV002"];
+/// SQLSTATEs of a login that a fault has ended or not let begin, and of a token endpoint that
+/// answers with what is no refusal of its own.
+const OF_LOGINS: &[&str] = &["28000", "HV002", "HV00M"];
 
 /// Holds what a statement came to against the rows that it should give, and counts it.
 pub(crate) fn judge(
@@ -90,10 +91,8 @@ pub(crate) fn judge(
             } else if kinds.iter().any(|kind| kind.lies) && is_told(warnings) {
                 tally.told += 1;
             } else {
-                let found = format!(
-                    "{count} rows that are not the {} right ones, and no warning",
-                    question.rows.len()
-                );
+                let found =
+                    format!("wrong rows without a warning: {count}, not {}", question.rows.len());
                 tally.complaints.push(complaint(circumstances.way, &question.sql, &found, &kinds));
             }
         }
