@@ -33,7 +33,10 @@ fn scan(
     let (mut wall, mut refused, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         sandbox.clear_log()?;
-        let cost = stage.cluster.session("bench_limited")?.measure(Columns::Two.query())?;
+        let mut session = stage.cluster.session("bench_limited")?;
+        // The bound is that of the pages; what is asked once per session is not one.
+        session.run("SET awork_fdw.warn_not_admin = off")?;
+        let cost = session.measure(Columns::Two.query())?;
         let log = sandbox.log()?;
         wall.push(cost.wall);
         requests.push(log.len() as f64);
