@@ -552,11 +552,7 @@ impl JoinState {
     /// Ends the join. What the user should know of its values and its credential is said now.
     pub(super) fn end(&mut self) {
         self.stop();
-        error::log_requests();
-        error::warn_mismatches(&self.table, self.totals.mismatches);
-        if let Some(rights) = self.rights.take() {
-            rights.tell();
-        }
+        self.totals.tell(&self.table, self.rights.take());
     }
 
     /// What the join has done so far: its scans, how many keys it has looked up, and in how many

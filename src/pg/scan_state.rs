@@ -190,11 +190,7 @@ impl ScanState {
     /// Ends the scan. What the user should know of its values and its credential is said now.
     pub(super) fn end(&mut self) {
         self.stop();
-        error::log_requests();
-        error::warn_mismatches(&self.table, self.totals.mismatches);
-        if let Some(rights) = self.rights.take() {
-            rights.tell();
-        }
+        self.totals.tell(&self.table, self.rights.take());
     }
 
     /// Evaluates the expressions and starts reading.
@@ -514,6 +510,16 @@ impl ScanState {
 }
 
 impl Totals {
+    /// Says at the end of a scan or join what the user should know of its values and of its
+    /// credential, and logs its last requests.
+    pub(super) fn tell(&self, table: &str, rights: Option<Rights>) {
+        error::log_requests();
+        error::warn_mismatches(table, self.mismatches);
+        if let Some(rights) = rights {
+            rights.tell();
+        }
+    }
+
     /// Takes over what a client, which belongs to one scan, has counted.
     pub(super) fn count(&mut self, client: &Client) {
         let now = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);

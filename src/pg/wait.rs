@@ -18,6 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::login;
 use crate::error;
 
+/// Microseconds from the Unix epoch to that of PostgreSQL.
+pub(super) const EPOCH: i64 = 946_684_800_000_000;
+
 /// How often a wait looks for access tokens that are to be renewed, in milliseconds.
 const LOOK_FOR_RENEWALS: i64 = 50;
 
@@ -54,8 +57,6 @@ pub(super) fn until_readable(fd: RawFd) {
 
 /// When `statement_timeout` will end the statement, if it will.
 pub(super) fn statement_end() -> Option<SystemTime> {
-    /// Microseconds from the Unix epoch to that of PostgreSQL.
-    const EPOCH: i64 = 946_684_800_000_000;
     // SAFETY: a setting of the session, and a look-up of its state.
     let (timeout, started) =
         unsafe { (pg_sys::StatementTimeout, pg_sys::GetCurrentStatementStartTimestamp()) };

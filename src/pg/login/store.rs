@@ -15,9 +15,7 @@ use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
 
 use crate::error;
-
-/// Microseconds from the Unix epoch to that of PostgreSQL.
-const EPOCH: i64 = 946_684_800_000_000;
+use crate::pg::wait::EPOCH;
 
 /// By what both tables are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
