@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use awork_api::shared::{cache, workspace};
+use awork_api::shared::cache;
+use awork_api::shared::workspace::{self, Known, Workspace};
 use pgrx::prelude::*;
 
 use crate::pg;
@@ -36,7 +37,8 @@ fn awork_fdw_server_stats(
     ),
 > {
     let id = pg::workspace_of_server(server);
-    let known = workspace::workspace(id);
+    // One that nobody has asked takes no place among those that are shared.
+    let known = workspace::known(id).unwrap_or_else(|| Known::Own(Workspace::new(id).into()));
     let of = |counter: &AtomicU64| number(counter.load(Ordering::Relaxed));
     let counters = &known.counters;
     let quantile = |share| Some((counters.latency.quantile(share)? * 10.0).round() / 10.0);

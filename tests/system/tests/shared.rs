@@ -173,6 +173,33 @@ fn the_statistics_are_those_of_the_servers_that_one_may_use() {
 }
 
 #[test]
+fn servers_that_nobody_asks_take_no_place() {
+    // More servers than can be shared, of which the statistics show all.
+    let Some(mut w) = cached("shared_idle") else { return };
+    let shared = is_preloaded(&mut w.client);
+    w.client
+        .batch_execute(
+            "DO $$ BEGIN FOR i IN 1..200 LOOP
+                 EXECUTE format('CREATE SERVER shared_idle_%s FOREIGN DATA WRAPPER awork_fdw', i);
+             END LOOP; END $$",
+        )
+        .unwrap();
+    let zeros = "SELECT count(*) FROM awork_fdw_stats
+        WHERE server ~ '^shared_idle_' AND requests = 0";
+    assert_eq!(w.client.query_one(zeros, &[]).unwrap().get::<_, i64>(0), 200);
+    let mut other = session("shared_idle");
+    sums(&mut other);
+    assert_eq!(stat(&mut w, "requests"), if shared { 5 } else { 0 });
+    w.client
+        .batch_execute(
+            "DO $$ BEGIN FOR i IN 1..200 LOOP
+                 EXECUTE format('DROP SERVER shared_idle_%s', i);
+             END LOOP; END $$",
+        )
+        .unwrap();
+}
+
+#[test]
 fn sessions_keep_within_the_rate_limit_together() {
     let rate_limit = Some(RateLimit { per_second: 10, per_minute: 1000, retry_after: false });
     let config = Config { rate_limit, scale: 1_000, ..Config::default() };

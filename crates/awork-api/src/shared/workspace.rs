@@ -95,6 +95,15 @@ impl std::ops::Deref for Known {
     }
 }
 
+/// The workspace of this number, if it has been asked.
+pub fn known(id: u64) -> Option<Known> {
+    let has_id = |w: &Workspace| w.id.load(Ordering::Relaxed) == id;
+    let shared = SHARED.get().and_then(|Workspaces(shared)| shared.iter().find(|w| has_id(w)));
+    let own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = || own.iter().find(|w| has_id(w)).cloned().map(Known::Own);
+    shared.map(Known::Shared).or_else(own)
+}
+
 /// The workspace of this number, which is not 0. Where more are in use than can be shared, it
 /// is known to this process only.
 pub fn workspace(id: u64) -> Known {
@@ -117,7 +126,8 @@ pub fn workspace(id: u64) -> Known {
 }
 
 impl Workspace {
-    fn new(id: u64) -> Self {
+    /// One that has not been asked: all figures are zero.
+    pub fn new(id: u64) -> Self {
         Self {
             id: id.into(),
             budget: Budget::default(),
