@@ -27,6 +27,7 @@ pub(crate) fn raise(error: Error) -> ! {
         }
         ErrorKind::RateLimited => PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
         ErrorKind::BadReply => PgSqlErrorCode::ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
+        ErrorKind::Changed => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         ErrorKind::TooLarge => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         ErrorKind::BadValue => PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE,
         ErrorKind::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,

@@ -48,6 +48,7 @@ const OPTIONS: &[OptionEntry] = &[
     ("rate_limit", &[Context::Server], setting),
     ("rate_limit_max_wait", &[Context::Server], setting),
     ("cache_ttl", &[Context::Server, Context::Table], setting),
+    ("consistency", &[Context::Server, Context::Table], setting),
     ("on_type_mismatch", &[Context::Table], |_, value| {
         settings::shows_mismatches_as_null(value).map(drop)
     }),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use awork_api::client::Client;
+use awork_api::pages::Consistency;
 use awork_api::request::{self, Bindings};
 use awork_api::rows::{Batch, Projection};
 use awork_api::scan::{Event, Job, Order, Scan, Start, parents, sample};
@@ -120,6 +121,8 @@ fn read(table: &ForeignTable, client: Arc<Client>, output: &Output, wanted: usiz
         most_filters: 1,
         // Statistics are of what is there now.
         cache_ttl: Duration::ZERO,
+        // Statistics are estimates.
+        consistency: Consistency::Relaxed,
         table: table.name.clone(),
     };
     if resource.paged && !resource.is_keyed() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use awork_api::catalogue::Resource;
 use awork_api::error::Error;
+use awork_api::pages::Consistency;
 use awork_api::settings::{Settings, flag, shows_mismatches_as_null};
 use pgrx::{PgList, PgRelation, pg_sys};
 
@@ -23,6 +24,8 @@ pub(super) struct ForeignTable {
     pub(super) page_size: Option<u32>,
     /// How long answers serve again, where the table says so itself.
     pub(super) cache_ttl: Option<Duration>,
+    /// What it means that a list changes while it is read, where the table says so itself.
+    pub(super) consistency: Option<Consistency>,
     /// Whether the lists of all parents are read where a key has no value.
     pub(super) fan_out: bool,
     /// Whether a value that does not fit its column is null, and no error.
@@ -54,12 +57,17 @@ pub(super) fn table(relation: pg_sys::Oid) -> ForeignTable {
         or_raise(settings.set("cache_ttl", value));
         settings.cache_ttl
     });
+    let consistency = find(&options, "consistency").map(|value| {
+        or_raise(settings.set("consistency", value));
+        settings.consistency
+    });
     ForeignTable {
         name,
         server,
         resource: options::resource(resource),
         page_size,
         cache_ttl,
+        consistency,
         fan_out: find(&options, "fan_out").is_none_or(|value| or_raise(flag("fan_out", value))),
         nulls_mismatches: find(&options, "on_type_mismatch")
             .is_some_and(|value| or_raise(shows_mismatches_as_null(value))),

@@ -11,6 +11,7 @@ use awork_api::client::Client;
 use awork_api::filter::render::{Said, render};
 use awork_api::filter::{Leaf, Operand, Remote, Value};
 use awork_api::lookups::{Answers, FIRST_BATCH, Key, KeyOf, Page, next_batch};
+use awork_api::pages::Consistency;
 use awork_api::rows::Projection;
 use awork_api::scan::{Job, Start};
 use pgrx::PgMemoryContexts;
@@ -43,6 +44,7 @@ pub(super) struct JoinState {
     client: Arc<Client>,
     page_size: u32,
     cache_ttl: Duration,
+    consistency: Consistency,
     attributes: Vec<Attribute>,
     /// Of the inner row.
     output: Output,
@@ -166,6 +168,7 @@ impl JoinState {
         JoinState {
             page_size: table.page_size.unwrap_or(client.settings().page_size),
             cache_ttl: table.cache_ttl.unwrap_or(client.settings().cache_ttl),
+            consistency: table.consistency.unwrap_or(client.settings().consistency),
             plan: scan_plan,
             join,
             filter,
@@ -401,6 +404,7 @@ impl JoinState {
             page_size: self.page_size,
             most_filters: self.plan.most_filters,
             cache_ttl: self.cache_ttl,
+            consistency: self.consistency,
             table: self.table.clone(),
         }
     }

@@ -14,6 +14,7 @@ use awork_api::catalogue::columns::Source;
 use awork_api::catalogue::{Location, Resource};
 use awork_api::client::Client;
 use awork_api::filter::refusals;
+use awork_api::pages::Consistency;
 use awork_api::request::Bindings;
 use awork_api::rows::Projection;
 use awork_api::scan::{Begun, Job, Scan, parents};
@@ -44,6 +45,7 @@ pub(super) struct ScanState {
     pub(super) client: Arc<Client>,
     page_size: u32,
     cache_ttl: Duration,
+    consistency: Consistency,
     attributes: Vec<Attribute>,
     pub(super) output: Output,
     expressions: Expressions,
@@ -128,6 +130,7 @@ impl ScanState {
         ScanState {
             page_size: table.page_size.unwrap_or(client.settings().page_size),
             cache_ttl: table.cache_ttl.unwrap_or(client.settings().cache_ttl),
+            consistency: table.consistency.unwrap_or(client.settings().consistency),
             plan: scan_plan,
             table: table.name,
             resource: table.resource,
@@ -270,6 +273,7 @@ impl ScanState {
             page_size: self.page_size,
             most_filters: self.plan.most_filters,
             cache_ttl: self.cache_ttl,
+            consistency: self.consistency,
             table: self.table.clone(),
         }
     }

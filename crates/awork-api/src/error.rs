@@ -40,6 +40,8 @@ pub enum ErrorKind {
     RateLimited,
     /// A server error, a cut or malformed answer, a timeout.
     BadReply,
+    /// A list did not stay as it was for long enough to be read.
+    Changed,
     /// An answer larger than the limit.
     TooLarge,
     /// A value does not fit its column.

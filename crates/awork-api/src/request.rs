@@ -102,6 +102,12 @@ pub fn stable_order(resource: &Resource, properties: &[&str]) -> Option<String> 
     (!keys.is_empty()).then(|| keys.join(","))
 }
 
+/// Whether rows keep their places among each other under an order, whatever is changed in them.
+pub fn is_stable(orderby: &str) -> bool {
+    let property = |key: &str| key.split(' ').next().unwrap_or_default().to_owned();
+    orderby.split(',').all(|key| ["createdOn", "id"].contains(&property(key).as_str()))
+}
+
 /// An order with another one for rows that tie under it; keys that it has already are left out.
 pub fn then_by(orderby: &str, tie_breaker: &str) -> String {
     let property = |key: &str| key.split(' ').next().unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::error::{Error, ErrorKind};
+use crate::pages::Consistency;
 
 /// Where awork's API lives unless `api_url` says otherwise.
 pub const DEFAULT_API_URL: &str = "https://api.awork.com/api/v1";
@@ -35,6 +36,8 @@ pub struct Settings {
     pub rate_limit_max_wait: Duration,
     /// How long an answer serves again; zero for never.
     pub cache_ttl: Duration,
+    /// What it means that a list changes while it is read.
+    pub consistency: Consistency,
     /// A PEM file with the certificates of the only authorities that are trusted; none for those
     /// of the system.
     pub ssl_ca_file: Option<PathBuf>,
@@ -52,6 +55,7 @@ impl Default for Settings {
             rate_limit: None,
             rate_limit_max_wait: Duration::from_secs(65),
             cache_ttl: Duration::ZERO,
+            consistency: Consistency::Strict,
             ssl_ca_file: None,
         }
     }
@@ -72,6 +76,7 @@ impl Settings {
                 self.cache_ttl = duration(option, value, 86_400)
                     .map_err(|e| e.hint("0 turns the cache off."))?;
             }
+            "consistency" => self.consistency = consistency(value)?,
             "ssl_ca_file" => self.ssl_ca_file = Some(file(option, value)?),
             "connect_timeout" => self.connect_timeout = seconds(option, value)?,
             "request_timeout" => self.request_timeout = seconds(option, value)?,
@@ -168,6 +173,14 @@ pub fn flag(option: &str, value: &str) -> Result<bool, Error> {
         "on" | "true" | "yes" | "1" => Ok(true),
         "off" | "false" | "no" | "0" => Ok(false),
         _ => Err(invalid(option, "must be on or off")),
+    }
+}
+
+fn consistency(value: &str) -> Result<Consistency, Error> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "strict" => Ok(Consistency::Strict),
+        "relaxed" => Ok(Consistency::Relaxed),
+        _ => Err(invalid("consistency", "must be strict or relaxed")),
     }
 }
 
@@ -279,6 +292,7 @@ mod tests {
             ("rate_limit", "0"),
             ("rate_limit", "inf"),
             ("rate_limit_max_wait", "3601"),
+            ("consistency", "eventual"),
             ("cache_ttl", "-1"),
             ("cache_ttl", "1 day"),
         ] {

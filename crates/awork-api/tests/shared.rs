@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use awork_api::catalogue::columns::Source;
 use awork_api::error::ErrorKind;
+use awork_api::pages::Consistency;
 use awork_api::rows::{Kind, Projection, Target};
 use awork_api::scan::{Job, Order, Start};
 use awork_api::shared::cache;
@@ -34,7 +35,7 @@ fn an_answer_serves_again_for_as_many_columns_or_fewer() {
     let wide = || Job { projection: projection(&["note", "id"]), ..job("time_entries") };
     let first = awork.read(cached(wide()));
     let pages = awork.sandbox.log().len();
-    assert_eq!(pages, SCALE.div_ceil(PAGE as usize));
+    assert_eq!(pages, requests(SCALE, PAGE));
     let again = awork.read(cached(wide()));
     assert_eq!(awork.sandbox.log().len(), 0);
     assert_eq!(again.rows, first.rows);
@@ -85,7 +86,7 @@ fn scans_at_the_same_time_ask_for_each_page_once() {
             });
         }
     });
-    assert_eq!(awork.sandbox.log().len(), SCALE.div_ceil(PAGE as usize));
+    assert_eq!(awork.sandbox.log().len(), requests(SCALE, PAGE));
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn the_beginning_of_a_list_is_asked_for_again_with_the_rest_if_it_is_old() {
     drop(scan);
     std::thread::sleep(Duration::from_millis(10_500));
     awork.read(old());
-    assert_eq!(awork.sandbox.log().len(), SCALE.div_ceil(PAGE as usize));
+    assert_eq!(awork.sandbox.log().len(), requests(SCALE, PAGE));
 
     // A list that the cache has whole is read from there to its end, whatever is dropped meanwhile.
     std::thread::sleep(Duration::from_millis(10_500));
@@ -135,7 +136,7 @@ fn the_beginning_of_a_list_is_asked_for_again_with_the_rest_if_it_is_old() {
     let mut delivered = Delivered::default();
     delivered.take(&mut scan, false);
     let dropped = cache::cache().unwrap().clear(awork.client.workspace_id());
-    assert!(dropped as usize >= SCALE.div_ceil(PAGE as usize));
+    assert!(dropped as usize >= requests(SCALE, PAGE));
     scan.demand();
     delivered.take(&mut scan, true);
     assert_eq!(delivered.distinct(), awork.ids("time_entries", &[]));
@@ -179,7 +180,8 @@ fn a_rate_limit_is_used_up_and_not_exceeded() {
     let rate_limit = Some(RateLimit { per_second: 10, per_minute: 1000, retry_after: false });
     let awork = with(Config { rate_limit, ..Config::default() });
     let started = Instant::now();
-    let delivered = awork.read(Job { page_size: 20, ..job("time_entries") });
+    let job = Job { consistency: Consistency::Relaxed, page_size: 20, ..job("time_entries") };
+    let delivered = awork.read(job);
     let took = started.elapsed().as_secs_f64();
     assert_eq!(delivered.distinct(), awork.ids("time_entries", &[]));
     let log = awork.sandbox.log();
@@ -216,7 +218,8 @@ fn the_option_rate_limit_is_kept_where_awork_allows_more() {
     settings.set("rate_limit", "20").unwrap();
     let awork = awork.with_settings(settings);
     let started = Instant::now();
-    awork.read(Job { page_size: 12, ..job("time_entries") });
+    let job = Job { consistency: Consistency::Relaxed, page_size: 12, ..job("time_entries") };
+    awork.read(job);
     let took = started.elapsed().as_secs_f64();
     assert_eq!(awork.sandbox.log().len(), 50);
     assert!((1.9..3.0).contains(&took), "{took} s");

@@ -178,11 +178,16 @@ impl Batch {
     /// Drops the rows whose identity `repeated` accepts; a row without identity stays.
     /// Returns how many rows went.
     pub fn drop_rows(&mut self, repeated: impl Fn(u128) -> bool) -> usize {
-        let keep = |id: &Option<u128>| !id.is_some_and(&repeated);
-        if self.ids.iter().all(keep) {
+        self.drop_places(|_, id| id.is_some_and(&repeated))
+    }
+
+    /// Drops the rows that `unwanted` accepts, by place and identity. Returns how many rows went.
+    pub fn drop_places(&mut self, unwanted: impl Fn(usize, Option<u128>) -> bool) -> usize {
+        let keep = |row: &usize| !unwanted(*row, self.ids[*row]);
+        let kept: Vec<usize> = (0..self.rows).filter(keep).collect();
+        if kept.len() == self.rows {
             return 0;
         }
-        let kept: Vec<usize> = (0..self.rows).filter(|&row| keep(&self.ids[row])).collect();
         let dropped = self.rows - kept.len();
         let (words, nulls) = (
             kept.iter().flat_map(|&row| self.row(row).0).copied().collect(),

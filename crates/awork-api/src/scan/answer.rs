@@ -11,6 +11,7 @@ use super::reader::Reader;
 use super::{Begun, Event};
 use crate::catalogue::Shape;
 use crate::error::{Error, ErrorKind};
+use crate::pages::Page;
 use crate::request;
 use crate::rows::Batch;
 use crate::totals;
@@ -20,7 +21,7 @@ impl Reader {
     pub(super) async fn look_up(&self, target: &str) -> Result<bool, Error> {
         let resource = self.job.resource;
         let batch = match self
-            .fetch(target.to_owned(), 1, Wanted::Object(Shape::Object), Part::Only)
+            .fetch(target.to_owned(), Page::ONLY, Wanted::Object(Shape::Object), Part::Only)
             .await
         {
             Err(_) => return Err(stopped()),
@@ -67,7 +68,7 @@ impl Reader {
                         let target = request::page(&target, 1, 1, None, filter);
                         in_flight.push_back((
                             filter,
-                            self.fetch(target, 1, Wanted::Headers, Part::Only),
+                            self.fetch(target, Page::ONLY, Wanted::Headers, Part::Only),
                         ));
                     }
                     let Some((filter, task)) = in_flight.pop_front() else { break };

@@ -12,11 +12,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Progress;
 use super::job::Job;
 use super::kept::{self, KeptPages, PagedList, Usable};
-use super::reader::{Page, Reader};
+use super::reader::{Fetched, Reader};
 use crate::catalogue::Shape;
 use crate::client::{Answer, Client};
 use crate::error::{Error, ErrorKind};
-use crate::pages::PageInfo;
+use crate::pages::{Page, PageInfo};
 use crate::request;
 use crate::rows::decode::{self, DecodeError};
 use crate::rows::{Batch, Projection};
@@ -52,10 +52,10 @@ impl Reader {
     pub(super) fn fetch(
         &self,
         target: String,
-        page: u64,
+        page: Page,
         wanted: Wanted,
         part: Part,
-    ) -> AbortOnDropHandle<Result<Page, Error>> {
+    ) -> AbortOnDropHandle<Result<Fetched, Error>> {
         let (client, job, progress) =
             (self.client.clone(), self.job.clone(), self.progress.clone());
         let permits = self.permits.clone();
@@ -83,16 +83,16 @@ impl Request<'_> {
         &self,
         cache: &'static Cache,
         target: &str,
-        page: u64,
+        page: Page,
         part: &Part,
-    ) -> Result<Page, Error> {
+    ) -> Result<Fetched, Error> {
         let (client, ttl) = (self.client, self.job.cache_ttl);
         if let Part::Kept(pages) = part
             && let Some(copy) = pages.take(page)
             && let Some((info, batch)) = copy.read()
         {
             self.used(copy.date);
-            return Ok(Page { batch, info, date: copy.date, kept: None });
+            return Ok(Fetched { batch, info, date: copy.date, kept: None });
         }
         let together_with = if let Part::Later(date) = part { Some(*date) } else { None };
         let key = kept::key(client, self.job, target, self.wanted, together_with);
@@ -109,7 +109,7 @@ impl Request<'_> {
                         }
                     }
                     self.used(date);
-                    return Ok(Page { batch, info, date, kept });
+                    return Ok(Fetched { batch, info, date, kept });
                 }
                 Found::InFlight => {
                     tokio::time::sleep(pause).await;
@@ -130,7 +130,7 @@ impl Request<'_> {
         self.client.used(cache::age(date));
     }
 
-    async fn ask(&self, target: &str, page: u64) -> Result<Page, Error> {
+    async fn ask(&self, target: &str, page: Page) -> Result<Fetched, Error> {
         let Self { client, job, progress, wanted } = self;
         let resource = job.resource;
         progress.sending(&request::shown(resource.version, target));
@@ -149,7 +149,7 @@ impl Request<'_> {
         progress.pages.fetch_add(1, Ordering::Relaxed);
         let shape = match wanted {
             Wanted::Headers => {
-                return Ok(Page { batch: Batch::new(0), info: answer.page, date, kept: None });
+                return Ok(Fetched { batch: Batch::new(0), info: answer.page, date, kept: None });
             }
             Wanted::Rows => resource.shape,
             Wanted::Object(shape) => *shape,
@@ -164,7 +164,7 @@ impl Request<'_> {
         if let (Some(body), None) = (&answer.body, info.total) {
             info.fingerprint = Some(fingerprint(body));
         }
-        Ok(Page { batch, info, date, kept: None })
+        Ok(Fetched { batch, info, date, kept: None })
     }
 }
 
@@ -194,9 +194,9 @@ fn fingerprint(body: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn in_context(mut error: Error, job: &Job, page: u64) -> Error {
+fn in_context(mut error: Error, job: &Job, page: Page) -> Error {
     let what = match job.resource.shape {
-        Shape::List if job.resource.paged => format!("page {page} of resource"),
+        Shape::List if job.resource.paged => format!("page {} of resource", page.number),
         _ => "resource".to_owned(),
     };
     error.message = format!("could not fetch {what} \"{}\": {}", job.resource.name, error.message);

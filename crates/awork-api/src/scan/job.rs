@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::catalogue::Resource;
 use crate::filter::{Conjunct, refusals};
+use crate::pages::{Consistency, Page};
 use crate::request::{self, Bindings};
 use crate::rows::Projection;
 
@@ -29,6 +30,8 @@ pub struct Job {
     pub page_size: u32,
     /// How many filters a condition may be cut into before it is better left out.
     pub most_filters: usize,
+    /// What it means that a list changes while it is read.
+    pub consistency: Consistency,
     /// How long an answer may have been in the cache; zero where none is to come from there.
     pub cache_ttl: Duration,
     /// The foreign table's name, for errors.
@@ -106,15 +109,15 @@ impl Order {
 }
 
 impl Start {
-    /// The page size and number of the only page that has the rows `skip` to `skip + count`, if
+    /// The only page that has the rows `skip` to `skip + count`, if
     /// there is one that is not larger than `largest`.
-    pub(super) fn page(skip: u64, count: u32, largest: u32) -> Option<(u32, u64)> {
+    pub(super) fn page(skip: u64, count: u32, largest: u32) -> Option<Page> {
         (count.max(1)..=largest)
             .find(|&size| {
                 let size = u64::from(size);
                 skip / size == (skip + u64::from(count.max(1)) - 1) / size
             })
-            .map(|size| (size, skip / u64::from(size) + 1))
+            .map(|size| Page { number: skip / u64::from(size) + 1, size })
     }
 }
 
@@ -148,14 +151,14 @@ mod tests {
 
     #[test]
     fn one_page_holds_the_wanted_rows() {
-        assert_eq!(Start::page(0, 20, 1000), Some((20, 1)));
-        assert_eq!(Start::page(40, 20, 1000), Some((20, 3)));
-        assert_eq!(Start::page(30, 20, 1000), Some((25, 2)));
-        assert_eq!(Start::page(5, 0, 1000), Some((1, 6)));
+        let page = |size, number| Some(Page { number, size });
+        assert_eq!(Start::page(0, 20, 1000), page(20, 1));
+        assert_eq!(Start::page(40, 20, 1000), page(20, 3));
+        assert_eq!(Start::page(30, 20, 1000), page(25, 2));
+        assert_eq!(Start::page(5, 0, 1000), page(1, 6));
         for (skip, count) in [(17, 20), (999, 2), (123_457, 50), (1, 1000)] {
-            if let Some((size, page)) = Start::page(skip, count, 1000) {
-                let first = (page - 1) * u64::from(size);
-                assert!(first <= skip && skip + u64::from(count) <= first + u64::from(size));
+            if let Some(page) = Start::page(skip, count, 1000) {
+                assert!(page.start() <= skip && skip + u64::from(count) <= page.end());
             }
         }
         assert_eq!(Start::page(1, 1000, 1000), None);

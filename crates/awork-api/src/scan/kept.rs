@@ -1,14 +1,13 @@
 //! Lists of which the cache has pages.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::fetch::Wanted;
 use super::job::Job;
 use crate::client::Client;
-use crate::pages::PageInfo;
+use crate::pages::{Page, PageInfo};
 use crate::request;
 use crate::shared::cache::{self, Cache, Copied};
 
@@ -17,23 +16,33 @@ use crate::shared::cache::{self, Cache, Copied};
 pub(super) struct PagedList {
     pub(super) target: String,
     /// The page that is read first.
-    pub(super) first: u64,
+    pub(super) first: Page,
+    /// The most rows of the others.
     pub(super) page_size: u32,
+    /// Whether pages lie over each other.
+    pub(super) overlapping: bool,
     pub(super) orderby: Option<String>,
     pub(super) filter: String,
 }
 
 impl PagedList {
-    /// The numbers of its pages from the first that is read; none where nobody has said how many
-    /// there are.
-    fn pages(&self, first: &PageInfo) -> Option<RangeInclusive<u64>> {
-        let size = first.page_size.filter(|&size| size > 0).unwrap_or(self.page_size.into());
-        Some(self.first..=first.total?.div_ceil(size).max(self.first))
+    /// Its pages from the first that is read, while it does not change; none where nobody has said
+    /// how many rows there are.
+    fn pages(&self, first: &PageInfo) -> Option<impl Iterator<Item = Page>> {
+        let size = first.page_size.filter(|&size| size > 0).unwrap_or(self.first.size.into());
+        let size = u32::try_from(size).ok()?;
+        let largest = if size < self.first.size { size } else { self.page_size };
+        let (total, overlapping) = (first.total?, self.overlapping);
+        let begin = Page { size, ..self.first };
+        Some(std::iter::successors(Some(begin), move |page| {
+            let next = page.after(largest, overlapping);
+            Some(next).filter(|_| page.end() < total)
+        }))
     }
 
-    pub(super) fn page(&self, page: u64) -> String {
+    pub(super) fn page(&self, page: Page) -> String {
         let orderby = self.orderby.as_deref();
-        request::page(&self.target, page, self.page_size, orderby, &self.filter)
+        request::page(&self.target, page.number, page.size, orderby, &self.filter)
     }
 }
 
@@ -67,7 +76,7 @@ pub(super) fn key(
 /// The pages of a list that were read together, for a scan that reads on from them: nothing of
 /// the list is asked for any more, whatever becomes of the cache meanwhile.
 #[derive(Debug)]
-pub(super) struct KeptPages(Mutex<HashMap<u64, Copied>>);
+pub(super) struct KeptPages(Mutex<HashMap<Page, Copied>>);
 
 /// Pages that were read with so much time between them are not of one reading.
 const ONE_READING: Duration = Duration::from_secs(10);
@@ -87,7 +96,7 @@ pub(super) enum Usable {
 
 impl KeptPages {
     /// Takes a page.
-    pub(super) fn take(&self, page: u64) -> Option<Copied> {
+    pub(super) fn take(&self, page: Page) -> Option<Copied> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&page)
     }
 
@@ -103,24 +112,24 @@ impl KeptPages {
         let first = key(client, job, &list.page(list.first), Wanted::Rows, None);
         let (info, date) = cache.peek(&first, job.cache_ttl)?;
         let pages = list.pages(&info)?;
-        if pages.clone().count() as u64 > most {
-            return None;
-        }
         let mut copies = HashMap::new();
         let mut bytes = 0;
-        for page in pages {
+        for (place, page) in pages.enumerate() {
+            if copies.len() as u64 >= most {
+                return None;
+            }
             let later = || key(client, job, &list.page(page), Wanted::Rows, Some(date));
-            let key = if page == list.first { first.clone() } else { later() };
+            let key = if place == 0 { first.clone() } else { later() };
             let copy = cache.copy(&key)?;
             // A first page that was renewed just now is of another reading.
-            if page == list.first && copy.date != date {
+            if place == 0 && copy.date != date {
                 return None;
             }
             bytes += copy.bytes();
             if bytes > MOST {
                 return None;
             }
-            copies.insert(page, copy);
+            copies.insert(if place == 0 { list.first } else { page }, copy);
         }
         Some(Arc::new(Self(Mutex::new(copies))))
     }
@@ -136,7 +145,7 @@ impl Usable {
         info: &PageInfo,
         date: u64,
     ) -> Self {
-        let later = |page: u64| {
+        let later = |page: Page| {
             let key = key(client, job, &list.page(page), Wanted::Rows, Some(date));
             cache.peek(&key, Duration::MAX).map(|(_, date)| date)
         };

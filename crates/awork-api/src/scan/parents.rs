@@ -232,6 +232,7 @@ impl Parents {
             page_size: reader.job.page_size,
             most_filters: 1,
             cache_ttl: reader.job.cache_ttl,
+            consistency: reader.job.consistency,
             table: reader.job.table.clone(),
         };
         let (sender, events) = mpsc::channel(1);

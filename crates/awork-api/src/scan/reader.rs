@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -20,7 +20,7 @@ use super::{Begun, Event, Outlet, Progress};
 use crate::catalogue::Location;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::pages::{PageInfo, Pages, Repeated};
+use crate::pages::{Consistency, Manner, Page, PageInfo, Pages, Received};
 use crate::request::{self, Bindings};
 use crate::rows::Batch;
 use crate::shared::cache;
@@ -36,7 +36,8 @@ pub(super) fn run(
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let fans_out = job.bindings.iter().any(|b| is_missing_one(&job, b));
-        let reader = Reader { client, job: Arc::new(job), progress, permits, fans_out, outlet };
+        let (job, leaves_order) = (Arc::new(job), AtomicBool::new(false));
+        let reader = Reader { client, job, progress, permits, fans_out, leaves_order, outlet };
         let last = match reader.read().await {
             Ok(()) => Event::End,
             Err(error) => Event::Failed(error),
@@ -56,6 +57,8 @@ pub(super) struct Reader {
     pub(super) permits: Arc<Semaphore>,
     /// Whether the lists of all parents are read.
     pub(super) fans_out: bool,
+    /// Whether lists are asked for without the order that the consumer relies on: it sorts.
+    pub(super) leaves_order: AtomicBool,
     pub(super) outlet: Outlet,
 }
 
@@ -72,6 +75,8 @@ struct Open {
     kept: Option<Arc<KeptPages>>,
     /// Rows that have come before the pages began.
     head: HashSet<u128>,
+    /// Whether a page was refused that was like others before it.
+    refused: bool,
 }
 
 /// A list that is to be read.
@@ -87,13 +92,13 @@ struct Pending {
 /// A page that has been asked for.
 struct InFlight {
     list: usize,
-    page: u64,
+    page: Page,
     /// How often the question had been changed then.
     revision: usize,
-    task: AbortOnDropHandle<Result<Page, Error>>,
+    task: AbortOnDropHandle<Result<Fetched, Error>>,
 }
 
-pub(super) struct Page {
+pub(super) struct Fetched {
     pub(super) batch: Batch,
     pub(super) info: PageInfo,
     /// When it was asked for.
@@ -127,19 +132,21 @@ impl Reader {
         let outlet = Outlet { sender, waker: None, demand: None };
         let progress = Arc::default();
         let permits = Arc::new(Semaphore::new(client.settings().max_concurrency));
-        Self { client, job: Arc::new(job), progress, permits, fans_out: false, outlet }
+        let (job, leaves_order) = (Arc::new(job), AtomicBool::new(false));
+        Self { client, job, progress, permits, fans_out: false, leaves_order, outlet }
     }
 
     /// Asks for a page of a list without a filter.
     pub(super) fn page(
         &self,
         bindings: &Bindings,
-        page: u64,
+        number: u64,
         asked: &Asked,
-    ) -> AbortOnDropHandle<Result<Page, Error>> {
+    ) -> AbortOnDropHandle<Result<Fetched, Error>> {
         let target = request::target(self.job.resource, bindings).unwrap_or_default();
         let order = asked.orderby.as_deref();
-        let target = request::page(&target, page, self.job.page_size, order, "");
+        let page = Page { number, size: self.job.page_size };
+        let target = request::page(&target, page.number, page.size, order, "");
         self.fetch(target, page, Wanted::Rows, Part::Only)
     }
 
@@ -196,34 +203,47 @@ impl Reader {
                 reading.read_from_the_first(at);
                 continue;
             }
+            if !reading.begun && self.should_leave_order(&reading, received.info, &received.batch) {
+                self.leaves_order.store(true, Ordering::Relaxed);
+                reading.asked = self.asked(&reading.open[at].bindings);
+                reading.read_from_the_first(at);
+                continue;
+            }
             let open = &mut reading.open[at];
             open.read_since.get_or_insert(received.date);
             open.kept = open.kept.take().or(received.kept);
             let mut batch = received.batch;
             let is_plain = open.filter.is_empty();
             let announced = received.info.total;
-            let repeated =
+            let outcome =
                 open.pages.received(page, batch.rows(), batch.ids(), received.info).map_err(
                     |e| e.detail(format!("The resource is \"{}\".", self.job.resource.name)),
                 )?;
-            let skipped = (open.pages.first() - 1) * u64::from(open.pages.page_size());
+            let skipped = open.pages.first().start();
             let done = open.pages.is_done();
-            let from_the_first = open.pages.first() == 1;
-            let shortfall = open.pages.shortfall();
-            if is_plain && from_the_first && (done || page == 1) {
+            let from_the_first = open.pages.first().number == 1;
+            let remark = open.pages.remark().filter(|_| done);
+            if is_plain && from_the_first && (done || page.number == 1) {
                 let rows = announced.or(done.then(|| open.pages.rows()));
                 if let Some(rows) = rows {
                     totals::note(self.client.scope(), self.job.resource, rows);
                 }
             }
-            match repeated {
-                Repeated::Rows(ids) => {
-                    batch.drop_rows(|id| ids.contains(&id) || open.head.contains(&id));
+            match &outcome {
+                Received::Rows(repeated) => {
+                    let in_head = |id: Option<u128>| id.is_some_and(|id| open.head.contains(&id));
+                    batch.drop_places(|place, id| repeated.contains(&place) || in_head(id));
                 }
-                Repeated::Page => {
+                Received::Nothing | Received::Again(_) => {
                     self.progress.mismatches.fetch_sub(batch.mismatches, Ordering::Relaxed);
                     batch = Batch::new(0);
                 }
+            }
+            if let Received::Again(pages) = outcome {
+                for page in pages.into_iter().rev() {
+                    self.ask_first(&mut reading, at, page);
+                }
+                continue;
             }
             let (binding, bindings) = (open.binding, open.bindings.clone());
             if done {
@@ -232,17 +252,13 @@ impl Reader {
             reading.drop_known(binding, &mut batch);
             self.begin(&mut reading, skipped).await;
             let more = !done || !reading.open.is_empty() || more_lists;
-            let last = !more && shortfall.is_none();
+            let last = !more && remark.is_none();
             if !self.outlet.send(Event::Rows(batch, bindings, last)).await {
                 return Ok(());
             }
-            if let (true, Some((announced, came))) = (done, shortfall) {
-                self.outlet
-                    .send(Event::Notice(format!(
-                        "awork announced {announced} rows of \"{}\" and sent {came}",
-                        self.job.resource.name
-                    )))
-                    .await;
+            if let Some(remark) = remark {
+                let notice = format!("awork {remark}: \"{}\"", self.job.resource.name);
+                self.outlet.send(Event::Notice(notice)).await;
             }
             if more && reading.window == 1 {
                 // A query that has enough with the first page costs one request.
@@ -269,9 +285,10 @@ impl Reader {
                     // A value that addresses nothing, so that nothing can have it.
                     continue;
                 }
+                let manner = self.manner(&reading.asked);
                 let pages = match self.page_at(reading) {
-                    Some((size, page)) => Pages::starting_at(page, size),
-                    None => Pages::new(self.job.resource.paged, self.job.page_size),
+                    Some(first) => Pages::starting_at(first, self.job.page_size, manner),
+                    None => Pages::new(self.job.resource.paged, self.job.page_size, manner),
                 };
                 reading.open.push(Open {
                     number: reading.lists_opened,
@@ -282,6 +299,7 @@ impl Reader {
                     read_since: None,
                     kept: pending.kept,
                     head: pending.head,
+                    refused: false,
                 });
                 reading.lists_opened += 1;
                 continue;
@@ -322,26 +340,57 @@ impl Reader {
         self.progress.parents.fetch_add(u64::from(self.fans_out), Ordering::Relaxed);
     }
 
-    fn ask_for(&self, reading: &mut Reading, at: usize, page: u64) {
+    /// Asks for a page after those that are on their way.
+    fn ask_for(&self, reading: &mut Reading, at: usize, page: Page) {
+        let in_flight = self.in_flight(reading, at, page);
+        reading.in_flight.extend(in_flight);
+    }
+
+    /// Asks for a page that is to be read before those that are on their way.
+    fn ask_first(&self, reading: &mut Reading, at: usize, page: Page) {
+        if let Some(in_flight) = self.in_flight(reading, at, page) {
+            reading.in_flight.push_front(in_flight);
+        }
+    }
+
+    fn in_flight(&self, reading: &Reading, at: usize, page: Page) -> Option<InFlight> {
         let open = &reading.open[at];
-        let Some(target) = request::target(self.job.resource, &open.bindings) else { return };
         let list = PagedList {
-            target,
+            target: request::target(self.job.resource, &open.bindings)?,
             first: open.pages.first(),
-            page_size: open.pages.page_size(),
+            page_size: self.job.page_size,
+            overlapping: self.manner(&reading.asked).overlaps(),
             orderby: reading.asked.orderby.clone(),
             filter: open.filter.clone(),
         };
-        let target = if open.pages.is_paged(page) { list.page(page) } else { list.target.clone() };
+        let is_paged = open.pages.is_paged();
+        let target = if is_paged { list.page(page) } else { list.target.clone() };
         let part = match (&open.kept, open.read_since) {
             (Some(kept), _) => Part::Kept(kept.clone()),
             (None, Some(date)) => Part::Later(date),
-            (None, None) if open.pages.is_paged(page) => Part::First(list),
+            (None, None) if is_paged => Part::First(list),
             (None, None) => Part::Only,
         };
         let task = self.fetch(target, page, Wanted::Rows, part);
-        let (list, revision) = (open.number, reading.revision);
-        reading.in_flight.push_back(InFlight { list, page, revision, task });
+        Some(InFlight { list: open.number, page, revision: reading.revision, task })
+    }
+
+    /// How lists are read that are asked for in this way.
+    fn manner(&self, asked: &Asked) -> Manner {
+        Manner {
+            consistency: self.job.consistency,
+            has_ids: self.job.projection.reads_ids(),
+            rows_move: asked.orderby.as_deref().is_some_and(|by| !request::is_stable(by)),
+        }
+    }
+
+    /// Whether a list that has several pages is better sorted here: rows move in its order when
+    /// they are changed, and would be missed where they move to a page that has been read.
+    fn should_leave_order(&self, reading: &Reading, info: PageInfo, first: &Batch) -> bool {
+        matches!(self.job.start, Start::Beginning | Start::All)
+            && self.job.consistency == Consistency::Strict
+            && self.manner(&reading.asked).rows_move
+            && info.total.is_none_or(|total| total > first.rows() as u64)
     }
 
     /// After a failed request: asks for the list again with what awork does not refuse, where
@@ -350,21 +399,25 @@ impl Reader {
         &self,
         reading: &mut Reading,
         at: usize,
-        page: u64,
+        page: Page,
         revision: usize,
         error: Error,
     ) -> Result<(), Error> {
-        let open = &reading.open[at];
         let was = reading.asked.clone();
-        let paged = open.pages.is_paged(page);
+        let open = &mut reading.open[at];
+        let is_refusal = Self::is_refusal(&error, &open.filter, was.orderby.as_deref());
+        if is_refusal && page != open.pages.first() && !open.refused {
+            // What was fine for the pages before it is so most likely.
+            open.refused = true;
+            self.ask_first(reading, at, page);
+            return Ok(());
+        }
+        let open = &reading.open[at];
+        let paged = open.pages.is_paged();
         // Of rows that have come with one of several filters, some come again without, which only
         // their identities tell.
         let alone = was.filters.len() == 1 || !reading.begun || reading.seen.is_some();
-        if page != open.pages.first()
-            || !paged
-            || !alone
-            || !Self::is_refusal(&error, &open.filter, was.orderby.as_deref())
-        {
+        if page != open.pages.first() || !paged || !alone || !is_refusal {
             return Err(error);
         }
         let open = reading.open.remove(at);
@@ -411,8 +464,9 @@ impl Reader {
         let cache = useful.then(cache::cache).flatten()?;
         let list = PagedList {
             target: request::target(self.job.resource, bindings)?,
-            first: 1,
+            first: Page { number: 1, size: self.job.page_size },
             page_size: self.job.page_size,
+            overlapping: self.manner(asked).overlaps(),
             orderby: asked.orderby.clone(),
             filter: String::new(),
         };
@@ -428,17 +482,17 @@ impl Reader {
         }
     }
 
-    /// Size and number of the first page, where rows are skipped.
-    fn page_at(&self, reading: &Reading) -> Option<(u32, u64)> {
+    /// The first page, where rows are skipped.
+    fn page_at(&self, reading: &Reading) -> Option<Page> {
         let Start::At { skip, count } = self.job.start else { return None };
         if reading.counts_differently || !self.answers_all(&reading.asked) {
             return None;
         }
         let largest = self.job.page_size;
-        let whole = || (largest, skip / u64::from(largest) + 1);
+        let whole = || Page { number: skip / u64::from(largest) + 1, size: largest };
         let page = Start::page(skip, count, largest).unwrap_or_else(whole);
         // Servers take no larger numbers.
-        (page.1 <= i32::MAX as u64).then_some(page)
+        (page.number <= i32::MAX as u64).then_some(page)
     }
 
     /// Whether the rows that come are those that are wanted, in the wanted order.
@@ -467,7 +521,11 @@ impl Reader {
             }
             let filter = &asked.filters[0];
             let target = request::page(&target, 1, rows.max(1), asked.orderby.as_deref(), filter);
-            match self.fetch(target, 1, Wanted::Rows, Part::Only).await.map_err(|_| stopped())? {
+            match self
+                .fetch(target, Page::ONLY, Wanted::Rows, Part::Only)
+                .await
+                .map_err(|_| stopped())?
+            {
                 Err(error) if Self::is_refusal(&error, filter, asked.orderby.as_deref()) => {
                     self.learn(bindings, &asked, &error).await?;
                     if self.asked(bindings) == asked {
@@ -504,10 +562,9 @@ enum Head {
 impl Reading {
     /// Whether a first page that is not the list's first is the one that was asked for, so that
     /// the rows before it are known by their number.
-    fn is_as_asked(&self, at: usize, page: u64, info: PageInfo) -> bool {
-        let pages = &self.open[at].pages;
-        let size = u64::from(pages.page_size());
-        pages.first() == 1 || (info.page == Some(page) && info.page_size == Some(size))
+    fn is_as_asked(&self, at: usize, page: Page, info: PageInfo) -> bool {
+        let is_said = info.page == Some(page.number) && info.page_size == Some(page.size.into());
+        self.open[at].pages.first().number == 1 || is_said
     }
 
     /// Puts a list back, to be read from its first page.

@@ -16,6 +16,7 @@ use awork_api::filter::render::{Said, render};
 use awork_api::filter::{
     ColumnType, Comparison, Condition, Conjunct, Field, Leaf, Operand, Value, classify,
 };
+use awork_api::pages::{Consistency, Manner, PageInfo, Pages};
 use awork_api::request::stable_order;
 use awork_api::rows::{Kind, Projection, Target};
 use awork_api::scan::job::{Job, Order, Start};
@@ -58,6 +59,21 @@ pub(crate) fn origin() -> Origin {
     Origin { workspace: LAST.fetch_add(1, Ordering::Relaxed) + 1, version: 0 }
 }
 
+/// How many requests a list of so many rows takes that does not change: pages lie over each other.
+pub(crate) fn requests(rows: usize, page_size: u32) -> usize {
+    let manner = Manner { consistency: Consistency::Strict, has_ids: true, rows_move: false };
+    let mut pages = Pages::new(true, page_size, manner);
+    let info = PageInfo { total: Some(rows as u64), ..PageInfo::default() };
+    let mut requests = 0;
+    while let Some(page) = pages.request() {
+        requests += 1;
+        let places = page.start()..page.end().min(rows as u64);
+        let ids: Vec<_> = places.map(|place| Some(u128::from(place))).collect();
+        pages.received(page, ids.len(), &ids, info).unwrap();
+    }
+    requests
+}
+
 /// A job that reads the ids of a whole resource.
 pub(crate) fn job(resource: &str) -> Job {
     job_for(resource, "id")
@@ -82,6 +98,7 @@ pub(crate) fn job_for(resource: &str, property: &str) -> Job {
         page_size: PAGE,
         most_filters: 100,
         cache_ttl: Duration::ZERO,
+        consistency: Consistency::Strict,
         table: "t".into(),
     }
 }
