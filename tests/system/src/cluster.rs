@@ -131,11 +131,17 @@ impl Cluster {
         connection.connect(NoTls)
     }
 
-    /// Has psql run a statement as a superuser. What it prints is of no interest.
-    pub fn psql(&self, sql: &str) -> Child {
+    /// Has psql run a statement as a superuser, in a session of this name. What it prints is of no
+    /// interest.
+    pub fn psql(&self, name: &str, sql: &str) -> Child {
         let mut command = Command::new(self.programs.join("psql"));
         command.args(["-X", "-q", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"]);
-        command.arg(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg(&self.folder)
+            .env("PGAPPNAME", name)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.spawn().expect("psql runs")
     }
 

@@ -93,13 +93,9 @@ pub fn stages(client: &mut Client) -> Vec<Stage> {
             Some(("/projects", Action::SlowBody { after: Some(1), ms: 600_000 })),
             |log| open(log, |entry| entry.status == Some(200)),
         ),
-        (
-            "back_off",
-            "SET max_retries '10'",
-            plain,
-            Some(("/projects", status())),
-            |log| log.len() >= 3 && !open(log, |_| true),
-        ),
+        ("back_off", "SET max_retries '10'", plain, Some(("/projects", status())), |log| {
+            log.len() >= 3 && !open(log, |_| true)
+        }),
         (
             "rate_limit",
             "ADD rate_limit '0.1', ADD page_size '10'",
@@ -111,12 +107,14 @@ pub fn stages(client: &mut Client) -> Vec<Stage> {
             "decode",
             "",
             // One after the other, so that it takes long.
-            "SET enable_async_append = off;
-             SELECT count(description) FROM (
+            "SET enable_async_append = off; SELECT count(description) FROM (
                 SELECT description FROM {}.projects UNION ALL SELECT description FROM {}.projects
-                UNION ALL SELECT description FROM {}.projects UNION ALL
-                SELECT description FROM {}.projects UNION ALL SELECT description FROM {}.projects
-             ) descriptions",
+                UNION ALL SELECT description FROM {}.projects
+                UNION ALL SELECT description FROM {}.projects
+                UNION ALL SELECT description FROM {}.projects
+                UNION ALL SELECT description FROM {}.projects
+                UNION ALL SELECT description FROM {}.projects
+                UNION ALL SELECT description FROM {}.projects) descriptions",
             Some(("/projects", large_body())),
             |log| log.iter().any(|entry| entry.finished.is_some()),
         ),
@@ -153,13 +151,9 @@ pub fn stages(client: &mut Client) -> Vec<Stage> {
         ("drift", "", "SELECT * FROM awork_fdw_drift('{}')", Some(("", hang())), |log| {
             open(log, |_| true)
         }),
-        (
-            "other_session",
-            "ADD cache_ttl '60'",
-            plain,
-            Some(("/projects", hang())),
-            |log| open(log, |_| true),
-        ),
+        ("other_session", "ADD cache_ttl '60'", plain, Some(("/projects", hang())), |log| {
+            open(log, |_| true)
+        }),
     ];
     for (name, options, sql, fault, reached) in in_sandbox {
         let sandbox = sandbox();
@@ -232,12 +226,7 @@ fn connecting(client: &mut Client) -> Stage {
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
         taken.push(stream);
     }
-    server(
-        client,
-        "connect",
-        &format!("http://{address}/api/v1"),
-        "ADD connect_timeout '60'",
-    );
+    server(client, "connect", &format!("http://{address}/api/v1"), "ADD connect_timeout '60'");
     Stage {
         name: "connect",
         sql: "SELECT id FROM connect.projects".into(),
@@ -258,7 +247,8 @@ fn requested(address: SocketAddr) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").expect("there is a /proc");
     let is_one = |line: &&str| {
         let mut fields = line.split_whitespace().skip(2);
-        fields.next().is_some_and(|remote| remote.ends_with(&port)) && fields.next() == Some(SYN_SENT)
+        fields.next().is_some_and(|remote| remote.ends_with(&port))
+            && fields.next() == Some(SYN_SENT)
     };
     table.lines().filter(is_one).count()
 }
