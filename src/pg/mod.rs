@@ -26,6 +26,8 @@ mod login;
 mod lookup_join;
 mod lookups;
 mod memo;
+#[cfg(target_os = "linux")]
+mod memory;
 mod node;
 mod order;
 mod outer_rows;

@@ -8,17 +8,18 @@ use std::time::Duration;
 use awork_api::credentials::oauth::{Endpoint, Failure, Fate, Tokens};
 use awork_api::credentials::{AccessToken, Secret};
 use awork_api::error::{Error, ErrorKind};
-use awork_api::runtime::runtime;
 use jiff::Timestamp;
 use pgrx::PgTryBuilder;
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 use super::lock::{Lock, Of};
 use super::order::{Order, Outcome, Reply, Segment, Task};
 use super::store::{self, Place, Requested, Row, Stored};
-use crate::pg::wait::pause;
+use crate::pg::wait::{block_on, pause};
 
 /// How often a worker is asked for where all places are taken, 50 ms apart.
 const TRIES: u32 = 100;
@@ -295,14 +296,22 @@ pub(super) fn login_again() -> Error {
         .hint("awork_fdw_login_url gives the address to log in again.")
 }
 
-/// Speaks to the token endpoint.
+/// Speaks to the token endpoint. Nothing interrupts the wait but the death of the postmaster, which
+/// is a crash: the server cannot start again before all of its processes are gone.
 fn ask(
     order: &Order,
-    exchange: impl AsyncFnOnce(Endpoint<'_>) -> Result<Tokens, Failure>,
+    exchange: impl AsyncFnOnce(Endpoint<'_>) -> Result<Tokens, Failure> + Send + 'static,
 ) -> Result<Tokens, Failure> {
     let (application, (mut settings, _)) = (order.application()?, order.settings()?);
     settings.request_timeout = settings.request_timeout.min(LONGEST_EXCHANGE);
-    runtime()?.block_on(exchange(Endpoint::new(&settings, &application)))
+    // What a library does here has to stay in one thread.
+    let exchange =
+        move || Handle::current().block_on(exchange(Endpoint::new(&settings, &application)));
+    block_on(async {
+        spawn_blocking(exchange).await.map_err(|_| {
+            Error::new(ErrorKind::Internal, "a thread for requests stopped unexpectedly")
+        })
+    })?
 }
 
 fn put<R: Row + 'static>(place: Place, row: R) -> Result<(), Error> {

@@ -4,10 +4,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, Config, Error, NoTls};
 
 use crate::connect;
 
@@ -111,14 +111,44 @@ impl Cluster {
         self.run("pg_ctl", &["stop", "-w", "-t", "120", "-m", mode], &self.data());
     }
 
+    /// Has it stop by a mode of pg_ctl, and does not wait for that.
+    pub fn begin_to_stop(&self, mode: &str) {
+        self.run("pg_ctl", &["stop", "-W", "-m", mode], &self.data());
+    }
+
     /// A superuser's session.
     pub fn connect(&self) -> Client {
+        let mut client = self.try_connect().expect("the cluster takes sessions");
+        client.batch_execute("SET client_min_messages = error").expect("a setting can be set");
+        client
+    }
+
+    /// A superuser's session, if the cluster takes one.
+    pub fn try_connect(&self) -> Result<Client, Error> {
         let mut connection = Config::new();
         connection.host_path(&self.folder).user("postgres").dbname("postgres");
         connection.connect_timeout(Duration::from_secs(30));
-        let mut client = connection.connect(NoTls).expect("the cluster takes sessions");
-        client.batch_execute("SET client_min_messages = error").expect("a setting can be set");
-        client
+        connection.connect(NoTls)
+    }
+
+    /// Has psql run a statement as a superuser, in a session of this name. What it prints is of no
+    /// interest.
+    pub fn psql(&self, name: &str, sql: &str) -> Child {
+        let mut command = Command::new(self.programs.join("psql"));
+        command.args(["-X", "-q", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"]);
+        command
+            .arg(&self.folder)
+            .env("PGAPPNAME", name)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().expect("psql runs")
+    }
+
+    /// The process of the postmaster, or of the last one.
+    pub fn postmaster(&self) -> i32 {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).expect("it was started");
+        file.lines().next().and_then(|pid| pid.parse().ok()).expect("a number")
     }
 
     fn log_file(&self) -> PathBuf {

@@ -6,7 +6,9 @@ pub mod checked;
 pub mod cluster;
 pub mod echo;
 pub mod logins;
+pub mod processes;
 pub mod roles;
+pub mod stages;
 pub mod tls;
 pub mod watched;
 
