@@ -11,6 +11,7 @@ use awork_api::credentials::RENEWALS;
 use awork_api::deadline;
 use awork_api::error::{Error, ErrorKind};
 use awork_api::runtime::runtime;
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
@@ -20,6 +21,11 @@ use crate::error;
 
 /// Microseconds from the Unix epoch to that of PostgreSQL.
 pub(super) const EPOCH: i64 = 946_684_800_000_000;
+
+/// A point in time for PostgreSQL, from microseconds of the Unix epoch; none where it has no such.
+pub(crate) fn timestamp(unix: u64) -> Option<TimestampWithTimeZone> {
+    TimestampWithTimeZone::try_from(i64::try_from(unix).ok()?.checked_sub(EPOCH)?).ok()
+}
 
 /// How often a wait looks for access tokens that are to be renewed, in milliseconds.
 const LOOK_FOR_RENEWALS: i64 = 50;
