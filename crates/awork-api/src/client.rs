@@ -35,6 +35,7 @@ use crate::shared::budget::{Allowance, Permit};
 use crate::shared::figures::{Counters, Figures, microseconds, unix_time};
 use crate::shared::table;
 use crate::shared::workspace::{self, WORKSPACES, Workspace};
+use crate::waiting::{self, Waiting};
 
 /// The largest answer that is read, after decompression.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -284,7 +285,10 @@ impl Client {
             };
             let waits_since = Instant::now();
             let again = match wait {
-                Some(wait) => deadline::sleep(wait).await,
+                Some(wait) => {
+                    let _waits = waiting::begin(Waiting::Retry);
+                    deadline::sleep(wait).await
+                }
                 None => false,
             };
             self.count(|c| &c.waited, milliseconds(waits_since.elapsed()));
@@ -312,6 +316,7 @@ impl Client {
         let may_wait = |in_all: Duration, from_now: Duration| {
             in_all <= most && deadline::time_left().is_none_or(|left| from_now < left)
         };
+        let _waits = waiting::begin(Waiting::RateLimit);
         match workspace.budget.permit(self.settings.rate_limit, may_wait).await {
             Ok((permit, held_back)) => {
                 self.count(|c| &c.held_back, milliseconds(held_back));
@@ -329,6 +334,7 @@ impl Client {
         workspace: &Workspace,
         permit: Permit<'_>,
     ) -> Result<Answer, Failure> {
+        let _waits = waiting::begin(Waiting::Response);
         let timeout = self.settings.request_timeout;
         let exchange = self.exchange(url, headers, token, workspace, permit);
         match tokio::time::timeout(timeout, exchange).await {

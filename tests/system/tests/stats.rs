@@ -1,6 +1,9 @@
 //! The figures of servers and tables. scripts/test runs this against a cluster with the library
 //! among `shared_preload_libraries`, too.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use awork_sandbox::{Action, Config, Fault, RateLimit, Sandbox};
 use postgres::{Client, Row};
 use system_tests::cluster::Cluster;
@@ -386,4 +389,32 @@ fn what_finds_no_place_among_the_shared_is_counted_by_its_session() {
     assert_eq!(figures(&mut other, "awork_fdw_table_stats"), (140, 140));
     client.batch_execute("SELECT awork_fdw_stats_reset()").unwrap();
     assert_eq!(figures(&mut client, "awork_fdw_stats").1, 0);
+}
+
+#[test]
+fn who_waits_for_awork_shows_it() {
+    let Some(mut w) = workspace("stats_waits") else { return };
+    w.sandbox.add_fault(fault("/projects", Action::Latency { ms: 2_000 }));
+    let mut other = connect().unwrap();
+    other.batch_execute("SET client_min_messages = error").unwrap();
+    let pid: i32 = other.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+    let scan = thread::spawn(move || {
+        other.query("SELECT id FROM stats_waits.projects", &[]).unwrap().len()
+    });
+    let sql = "SELECT wait_event_type, wait_event FROM pg_stat_activity
+        WHERE pid = $1 AND state = 'active' AND wait_event IS NOT NULL";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let row = loop {
+        if let Some(row) = w.client.query_opt(sql, &[&pid]).unwrap() {
+            break row;
+        }
+        assert!(Instant::now() < deadline, "it waits for nothing");
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(row.get::<_, &str>(0), "Extension");
+    let version = "SHOW server_version_num";
+    let version: String = w.client.query_one(version, &[]).unwrap().get(0);
+    let named = version.parse::<u32>().unwrap() >= 170_000;
+    assert_eq!(row.get::<_, &str>(1), if named { "AworkFdwResponse" } else { "Extension" });
+    assert_ne!(scan.join().unwrap(), 0);
 }
