@@ -21,20 +21,91 @@ COMMENT ON FUNCTION awork_fdw_version() IS
     'Version of the awork_fdw library.';
 
 CREATE VIEW awork_fdw_stats AS
-    SELECT server.srvname AS server, stats.*
+    SELECT server.srvname AS server,
+           figures.all_sessions,
+           figures.requests, figures.request_ms, figures.latency_p50_ms, figures.latency_p95_ms,
+           figures.pages, figures.rows_received, figures.bytes_received, figures.decode_ms,
+           figures.retries, figures.retry_wait_ms,
+           figures.rate_limited, figures.rate_limit_wait_ms,
+           own.requests_per_second, own.requests_per_minute,
+           figures.refused_filters,
+           figures.failures, figures.last_error, figures.last_error_at,
+           figures.cache_hits, figures.cache_misses, figures.oldest_hit_ms,
+           own.cached_answers, own.cached_bytes,
+           figures.stats_since
     FROM pg_catalog.pg_foreign_server AS server
     JOIN pg_catalog.pg_foreign_data_wrapper AS wrapper ON wrapper.oid = server.srvfdw
-    -- The function gets no server that would be an error, in whatever order conditions are checked.
-    CROSS JOIN LATERAL awork_fdw_server_stats(
-        CASE WHEN wrapper.fdwname = 'awork_fdw'
-              AND pg_catalog.has_server_privilege(server.oid, 'USAGE')
-             THEN server.srvname::text END) AS stats;
+    -- The functions get no server that would be an error, in whatever order conditions are checked.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN wrapper.fdwname = 'awork_fdw'
+                     AND pg_catalog.has_server_privilege(server.oid, 'USAGE')
+                    THEN server.srvname::text END AS name) AS usable
+    CROSS JOIN LATERAL awork_fdw_server_stats(usable.name) AS own
+    CROSS JOIN LATERAL awork_fdw_figures(usable.name) AS figures
+    WHERE figures.relation IS NULL;
 
 COMMENT ON VIEW awork_fdw_stats IS
     'Requests sent to the workspace of each server that the user may use, and its share of the '
     'cache: of all sessions where the library is preloaded, else of this session.';
 
 GRANT SELECT ON awork_fdw_stats TO PUBLIC;
+
+CREATE VIEW awork_fdw_table_stats AS
+    SELECT server.srvname AS server,
+           namespace.nspname AS table_schema,
+           relation.relname AS table_name,
+           (SELECT option.option_value
+            FROM pg_catalog.pg_options_to_table(foreign_table.ftoptions) AS option
+            WHERE option.option_name = 'resource') AS resource,
+           figures.all_sessions,
+           figures.requests, figures.request_ms, figures.latency_p50_ms, figures.latency_p95_ms,
+           figures.pages, figures.rows_received, figures.bytes_received, figures.decode_ms,
+           figures.retries, figures.retry_wait_ms,
+           figures.rate_limited, figures.rate_limit_wait_ms,
+           figures.refused_filters,
+           figures.failures, figures.last_error, figures.last_error_at,
+           figures.cache_hits, figures.cache_misses, figures.oldest_hit_ms,
+           figures.stats_since
+    FROM pg_catalog.pg_foreign_server AS server
+    JOIN pg_catalog.pg_foreign_data_wrapper AS wrapper ON wrapper.oid = server.srvfdw
+    -- As in awork_fdw_stats.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN wrapper.fdwname = 'awork_fdw'
+                     AND pg_catalog.has_server_privilege(server.oid, 'USAGE')
+                    THEN server.srvname::text END AS name) AS usable
+    CROSS JOIN LATERAL awork_fdw_figures(usable.name) AS figures
+    JOIN pg_catalog.pg_foreign_table AS foreign_table
+        ON foreign_table.ftrelid = figures.relation AND foreign_table.ftserver = server.oid
+    JOIN pg_catalog.pg_class AS relation ON relation.oid = foreign_table.ftrelid
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace;
+
+COMMENT ON VIEW awork_fdw_table_stats IS
+    'Requests sent for each foreign table that has been asked, of the servers that the user may '
+    'use; lists of parents, which its scans read, included.';
+
+GRANT SELECT ON awork_fdw_table_stats TO PUBLIC;
+
+COMMENT ON FUNCTION awork_fdw_figures(text) IS
+    'Requests sent for a server and for each of its tables; see awork_fdw_stats and '
+    'awork_fdw_table_stats.';
+
+COMMENT ON FUNCTION awork_fdw_server_stats(text) IS
+    'Rate limits of a server, and its share of the cache; see awork_fdw_stats.';
+
+CREATE FUNCTION awork_fdw_stats_reset() RETURNS void
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+    BEGIN ATOMIC
+        SELECT awork_fdw_stats_reset(server) FROM awork_fdw_stats;
+    END;
+
+COMMENT ON FUNCTION awork_fdw_stats_reset() IS
+    'Has the figures of all servers that the user may use count from now on.';
+
+COMMENT ON FUNCTION awork_fdw_stats_reset(text) IS
+    'Has the figures of a server and of its tables count from now on.';
+
+-- As those of PostgreSQL: for whom a superuser allows it.
+REVOKE ALL ON FUNCTION awork_fdw_stats_reset(), awork_fdw_stats_reset(text) FROM PUBLIC;
 
 CREATE FUNCTION awork_fdw_cache_clear() RETURNS bigint
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
@@ -47,9 +118,6 @@ COMMENT ON FUNCTION awork_fdw_cache_clear() IS
 
 COMMENT ON FUNCTION awork_fdw_cache_clear(text) IS
     'Drops the answers of a server from the cache; says how many they were.';
-
-COMMENT ON FUNCTION awork_fdw_server_stats(text) IS
-    'Requests sent to the workspace of a server, and its share of the cache; see awork_fdw_stats.';
 
 -- Logins of users. The library reads and writes both tables below SQL, by the order of their
 -- columns; nobody else has to. Row level security without policies keeps out the roles that may

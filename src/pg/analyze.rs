@@ -79,7 +79,8 @@ unsafe extern "C-unwind" fn acquire_sample_rows(
     // memory context is that of the sample.
     unsafe {
         let table = foreign::table((*relation).rd_id);
-        let client = credential::client(table.server, (*(*relation).rd_rel).relowner);
+        let owner = (*(*relation).rd_rel).relowner;
+        let client = credential::client((*relation).rd_id, table.server, owner);
         let mut output = Output::new(&table, |attribute| usize::try_from(attribute - 1).ok());
         let wanted = wanted as usize;
         let sample = read(&table, client, &output, wanted);

@@ -163,21 +163,21 @@ pub(crate) fn allow(settings: &Settings) -> Result<(), Error> {
     }
 }
 
-/// A client for a server as `user` may use it.
-pub(super) fn client(server: pg_sys::Oid, user: pg_sys::Oid) -> Arc<Client> {
-    or_raise(try_client(server, user))
+/// A client for scans of a table of a server as `user` may use it.
+pub(super) fn client(table: pg_sys::Oid, server: pg_sys::Oid, user: pg_sys::Oid) -> Arc<Client> {
+    Arc::new(or_raise(try_client(server, user)).for_table(foreign::number(table)))
 }
 
-fn try_client(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Arc<Client>, Error> {
+fn try_client(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Client, Error> {
     let access = Access::new(server, user);
     let settings = access.settings()?;
     let credential = access.credential(&settings)?;
     super::shared::attach();
     awork_api::journal::keep(setting::log_requests());
-    let workspace = foreign::workspace(server);
+    let workspace = foreign::number(server);
     let version = hash((workspace, server_version(server), access.mapping_version));
     let origin = Origin { workspace, version };
-    Client::new(settings, credential, origin).map(Arc::new)
+    Client::new(settings, credential, origin)
 }
 
 /// Tells apart who asks which workspace, for what is remembered of it; none where there is no
@@ -199,7 +199,7 @@ pub(super) fn scope(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<u64> {
 pub(crate) fn client_for_server(name: &str) -> Result<Arc<Client>, Error> {
     let server = usable_server(name);
     // SAFETY: a variable of the process.
-    try_client(server, unsafe { pg_sys::GetUserId() })
+    try_client(server, unsafe { pg_sys::GetUserId() }).map(Arc::new)
 }
 
 /// The key in a setting of the session, as far as the current user may see it.

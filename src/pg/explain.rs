@@ -69,7 +69,9 @@ pub(super) unsafe extern "C-unwind" fn explain_foreign_scan(
             count(es, c"Pages", None, totals.pages);
             count(es, c"Rows Received", None, totals.rows);
             count(es, c"Bytes Received", None, totals.bytes);
+            let decoding = if (*es).timing { totals.decoding } else { 0 };
             for (label, unit, value) in [
+                (c"Decoding", Some(c"ms"), decoding),
                 (c"Retries", None, totals.retries),
                 (c"Waited Before Retries", Some(c"ms"), totals.waited),
                 (c"Held Back by the Rate Limit", Some(c"ms"), totals.held_back),

@@ -126,18 +126,24 @@ pub(super) fn server_options(server: pg_sys::Oid) -> (String, Options) {
     }
 }
 
-/// Tells the workspaces of this database server apart: each foreign server is one.
-pub(super) fn workspace(server: pg_sys::Oid) -> u64 {
+/// Tells the workspaces, of which each foreign server is one, and the foreign tables of all
+/// databases apart.
+pub(super) fn number(object: pg_sys::Oid) -> u64 {
     // SAFETY: a variable of the process.
     let database = unsafe { pg_sys::MyDatabaseId };
-    u64::from(database.to_u32()) << 32 | u64::from(server.to_u32())
+    u64::from(database.to_u32()) << 32 | u64::from(object.to_u32())
+}
+
+/// The object that a number stands for.
+pub(crate) fn object(number: u64) -> pg_sys::Oid {
+    pg_sys::Oid::from(number as u32)
 }
 
 /// The number of the workspace of the server of this name, which the current user may use.
 pub(crate) fn workspace_of_server(name: &str) -> u64 {
     let server = usable_server(name);
     super::shared::attach();
-    workspace(server)
+    number(server)
 }
 
 /// The server of this name, if it is one of awork_fdw that the current user may use; else an

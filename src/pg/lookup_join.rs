@@ -143,7 +143,7 @@ impl JoinState {
         let Some(join) = scan_plan.join.take() else { error::internal("a join without its plan") };
         let filter = join.filter.map(|index| scan_plan.conjuncts.remove(index).remote);
         let table = foreign::table(relation);
-        let client = credential::client(table.server, user);
+        let client = credential::client(relation, table.server, user);
         let output = Output::new(&table, |attribute| scan_plan.position(attribute));
         let key_of = match &filter {
             None => KeyOf::List,

@@ -46,11 +46,11 @@ mod values;
 mod wait;
 
 pub(crate) use credential::{allow, client_for_server};
-pub(crate) use foreign::workspace_of_server;
+pub(crate) use foreign::{object, workspace_of_server};
 pub(crate) use login::{log_in, log_out, login_url, needs_login};
 pub(crate) use shared::request as request_shared_memory;
 pub(crate) use tables::{ListedTable, tables_of_server};
-pub(crate) use wait::block_on;
+pub(crate) use wait::{block_on, timestamp};
 
 /// Whether the server is loading its preloaded libraries.
 pub(crate) fn is_preloading() -> bool {

@@ -11,7 +11,7 @@ use pgrx::pg_sys;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::wait::pause;
+use super::wait::{Event, pause};
 use crate::{check, error, settings};
 
 /// How long the end of a scan waits for the answer, which was asked for with its first request.
@@ -74,7 +74,7 @@ impl Rights {
             // An answer that takes longer is not waited for once more.
             match self.answer.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) if started.elapsed() < LONGEST_WAIT => {
-                    pause(Duration::from_millis(1));
+                    pause(Duration::from_millis(1), Event::Response);
                 }
                 answer => {
                     self.is_told = true;

@@ -77,6 +77,8 @@ pub(super) struct Totals {
     pub(super) pages: u64,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    /// Milliseconds that decoding took.
+    pub(super) decoding: u64,
     pub(super) retries: u64,
     /// Milliseconds between a failed request and the next try.
     pub(super) waited: u64,
@@ -117,7 +119,7 @@ impl ScanState {
             )
         };
         let table = foreign::table(relation);
-        let client = credential::client(table.server, user);
+        let client = credential::client(relation, table.server, user);
         let output = Output::new(&table, |attribute| {
             scan_plan.attributes.contains(&attribute).then(|| scan_plan.position(attribute))?
         });
@@ -529,6 +531,7 @@ impl Totals {
         let now = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         self.requests = now(&client.counters.requests);
         self.bytes = now(&client.counters.bytes);
+        self.decoding = now(&client.counters.decoding) / 1000;
         self.retries = now(&client.counters.retries);
         self.waited = now(&client.counters.waited);
         self.held_back = now(&client.counters.held_back);

@@ -1,5 +1,5 @@
 //! Memory that the backends share where the library is among `shared_preload_libraries`: the rate
-//! limits of workspaces and the cache of answers. Elsewhere each backend has its own.
+//! limits of workspaces, the figures of them and of tables, and the cache of answers. Elsewhere each backend has its own.
 //!
 //! The threads that speak HTTP use it as well, so that it has a lock of its own in the place of
 //! one of PostgreSQL's, which are for the main thread. The lock is held for as long as copying an
@@ -13,7 +13,8 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use awork_api::shared::cache::{self, Memory};
-use awork_api::shared::workspace::{self, Workspaces};
+use awork_api::shared::table::{TABLES, Tables};
+use awork_api::shared::workspace::{WORKSPACES, Workspaces};
 use pgrx::pg_shmem_init;
 use pgrx::prelude::*;
 use pgrx::shmem::PgSharedMemoryInitialization;
@@ -24,6 +25,7 @@ use crate::settings;
 #[repr(C)]
 struct Shared {
     workspaces: Workspaces,
+    tables: Tables,
     /// Whether the cache is in use, 0 or 1.
     lock: AtomicU32,
     /// The size of the cache, which the setting says when the server starts.
@@ -86,7 +88,8 @@ pub(super) fn attach() {
         cache::set_size(settings::cache_size() as u64);
         // SAFETY: the memory stays where it is for as long as the process lives.
         let Some(shared) = (unsafe { SHARED.load(Ordering::Acquire).as_ref() }) else { return };
-        workspace::share(&shared.workspaces);
+        WORKSPACES.share(&shared.workspaces);
+        TABLES.share(&shared.tables);
         cache::share(Box::new(SharedCache));
         // SAFETY: the callback is a function of this library, which is never unloaded.
         unsafe { pg_sys::before_shmem_exit(Some(close), pg_sys::Datum::from(0)) };

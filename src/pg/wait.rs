@@ -11,6 +11,8 @@ use awork_api::credentials::RENEWALS;
 use awork_api::deadline;
 use awork_api::error::{Error, ErrorKind};
 use awork_api::runtime::runtime;
+use awork_api::waiting::{self, Waiting};
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,29 +23,82 @@ use crate::error;
 /// Microseconds from the Unix epoch to that of PostgreSQL.
 pub(super) const EPOCH: i64 = 946_684_800_000_000;
 
+/// A point in time for PostgreSQL, from microseconds of the Unix epoch; none where it has no such.
+pub(crate) fn timestamp(unix: u64) -> Option<TimestampWithTimeZone> {
+    TimestampWithTimeZone::try_from(i64::try_from(unix).ok()?.checked_sub(EPOCH)?).ok()
+}
+
 /// How often a wait looks for access tokens that are to be renewed, in milliseconds.
 const LOOK_FOR_RENEWALS: i64 = 50;
 
+/// How often a wait looks what it waits for, in milliseconds: where that can be shown.
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+const LOOK_FOR_EVENT: Option<i64> = Some(1000);
+#[cfg(not(any(feature = "pg17", feature = "pg18")))]
+const LOOK_FOR_EVENT: Option<i64> = None;
+
+/// What a backend waits for, as `pg_stat_activity` shows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    Response,
+    RateLimit,
+    Retry,
+    Login,
+}
+
+impl Event {
+    /// What the requests of this process wait for.
+    fn now() -> Self {
+        match waiting::now() {
+            Waiting::Response => Event::Response,
+            Waiting::RateLimit => Event::RateLimit,
+            Waiting::Retry => Event::Retry,
+        }
+    }
+
+    /// Its number for the server, by which every process knows its name.
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    fn number(self) -> u32 {
+        use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+        static NUMBERS: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+        let name = match self {
+            Event::Response => c"AworkFdwResponse",
+            Event::RateLimit => c"AworkFdwRateLimit",
+            Event::Retry => c"AworkFdwRetry",
+            Event::Login => c"AworkFdwLogin",
+        };
+        let number = &NUMBERS[self as usize];
+        if number.load(Relaxed) == 0 {
+            // SAFETY: the name is copied; a name that is known already keeps its number.
+            number.store(unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) }, Relaxed);
+        }
+        number.load(Relaxed)
+    }
+
+    /// Before version 17, an extension has one event.
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    fn number(self) -> u32 {
+        pg_sys::PG_WAIT_EXTENSION
+    }
+}
+
 /// Sleeps until `fd` is readable, or for a moment where somebody may ask for another access
-/// token. Raises an error where the statement is to end.
+/// token, or what is waited for may change. Raises an error where the statement is to end.
 pub(super) fn until_readable(fd: RawFd) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_EXIT_ON_PM_DEATH;
-    let (timed, timeout) = match RENEWALS.is_used() {
-        true => (pg_sys::WL_TIMEOUT, LOOK_FOR_RENEWALS),
-        false => (0, -1),
+    let renewals = RENEWALS.is_used().then_some(LOOK_FOR_RENEWALS);
+    let (timed, timeout) = match renewals.or(LOOK_FOR_EVENT) {
+        Some(timeout) => (pg_sys::WL_TIMEOUT, timeout),
+        None => (0, -1),
     };
+    let event = Event::now().number();
     // SAFETY: the latch is this process's own; the descriptor is open as long as its owner,
     // who called. An error that is raised here leaves nothing behind.
     unsafe {
         pgrx::check_for_interrupts!();
         deadline::set(statement_end());
-        let woken = pg_sys::WaitLatchOrSocket(
-            pg_sys::MyLatch,
-            (events | timed) as i32,
-            fd,
-            timeout,
-            pg_sys::PG_WAIT_EXTENSION,
-        );
+        let woken =
+            pg_sys::WaitLatchOrSocket(pg_sys::MyLatch, (events | timed) as i32, fd, timeout, event);
         if woken & pg_sys::WL_LATCH_SET as i32 != 0 {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
@@ -65,14 +120,15 @@ pub(super) fn statement_end() -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + started + Duration::from_millis(timeout))
 }
 
-/// Sleeps for a time. Raises an error where the statement is to end.
-pub(super) fn pause(time: Duration) {
+/// Sleeps for a time, waiting for something. Raises an error where the statement is to end.
+pub(super) fn pause(time: Duration, event: Event) {
+    let event = event.number();
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     // SAFETY: the latch is this process's own.
     unsafe {
         pgrx::check_for_interrupts!();
         let milliseconds = time.as_millis() as i64;
-        pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, milliseconds, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, milliseconds, event);
         pg_sys::ResetLatch(pg_sys::MyLatch);
         pgrx::check_for_interrupts!();
     }

@@ -24,7 +24,7 @@ use serde::Deserialize;
 
 use crate::buffers::BUFFERS;
 use crate::connections::{connections, innermost};
-use crate::credentials::{Credential, Secret, bearer};
+use crate::credentials::{Credential, Secret, bearer, redacted};
 use crate::deadline;
 use crate::error::{Error, ErrorKind, excerpt};
 use crate::journal;
@@ -32,7 +32,10 @@ use crate::pages::PageInfo;
 use crate::request::shown;
 use crate::settings::Settings;
 use crate::shared::budget::{Allowance, Permit};
-use crate::shared::workspace::{Counters, Known, workspace};
+use crate::shared::figures::{Counters, Figures, microseconds, unix_time};
+use crate::shared::table;
+use crate::shared::workspace::{self, WORKSPACES, Workspace};
+use crate::waiting::{self, Waiting};
 
 /// The largest answer that is read, after decompression.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -54,7 +57,9 @@ pub struct Client {
     settings: Settings,
     credential: Credential,
     origin: Origin,
-    workspace: Known,
+    workspace: workspace::Known,
+    /// The table that is scanned, if it is a scan that asks.
+    table: Option<(u64, table::Known)>,
     /// What has been sent and received so far.
     pub counters: Counters,
 }
@@ -82,11 +87,18 @@ impl Client {
     /// A client for a workspace. Connections are shared by all clients of the process.
     pub fn new(settings: Settings, credential: Credential, origin: Origin) -> Result<Self, Error> {
         let http = connections(&settings)?;
-        let workspace = workspace(origin.workspace);
-        Ok(Self { http, settings, credential, origin, workspace, counters: Counters::default() })
+        let workspace = WORKSPACES.of(origin.workspace);
+        let counters = Counters::default();
+        Ok(Self { http, settings, credential, origin, workspace, table: None, counters })
     }
 
-    /// The same client with counters of its own.
+    /// The client for scans of a table; its number, which is not 0, tells tables apart.
+    pub fn for_table(mut self, number: u64) -> Self {
+        self.table = Some((number, table::table(number, self.origin.workspace)));
+        self
+    }
+
+    /// The same client with counters of its own, and for no table.
     pub fn another(&self) -> Self {
         Self {
             http: self.http.clone(),
@@ -94,6 +106,7 @@ impl Client {
             credential: self.credential.clone(),
             origin: self.origin,
             workspace: self.workspace.clone(),
+            table: None,
             counters: Counters::default(),
         }
     }
@@ -127,24 +140,87 @@ impl Client {
 
     /// Requests that should be in flight at a time.
     pub fn window(&self) -> usize {
-        self.workspace.congestion.window(self.settings.max_concurrency)
+        self.workspace().congestion.window(self.settings.max_concurrency)
     }
 
-    /// Adds to a counter of this client and of the workspace.
+    /// The workspace. Its place may have been given away, if it was not used for long.
+    fn workspace(&self) -> workspace::Known {
+        match self.workspace.is_current() {
+            true => self.workspace.clone(),
+            false => WORKSPACES.of(self.origin.workspace),
+        }
+    }
+
+    fn table(&self) -> Option<table::Known> {
+        let (number, table) = self.table.as_ref()?;
+        Some(match table.is_current() {
+            true => table.clone(),
+            false => table::table(*number, self.origin.workspace),
+        })
+    }
+
+    /// Does something to the figures of the workspace, and to those of the table.
+    fn figures(&self, note: impl Fn(&Figures)) {
+        note(&self.workspace().figures);
+        if let Some(table) = self.table() {
+            note(&table.figures);
+        }
+    }
+
+    /// Adds to a counter of this client, of the workspace and of the table.
     pub(crate) fn count(&self, counter: fn(&Counters) -> &AtomicU64, value: u64) {
-        counter(&self.counters).fetch_add(value, Ordering::Relaxed);
-        counter(&self.workspace.counters).fetch_add(value, Ordering::Relaxed);
+        if value > 0 {
+            counter(&self.counters).fetch_add(value, Ordering::Relaxed);
+            self.figures(|figures| {
+                counter(&figures.counters).fetch_add(value, Ordering::Relaxed);
+            });
+        }
+    }
+
+    /// Takes note of how long it took to decode an answer with so many rows.
+    pub(crate) fn decoded(&self, rows: usize, took: Duration) {
+        self.count(|c| &c.rows, rows as u64);
+        self.count(|c| &c.decoding, microseconds(took));
     }
 
     /// Takes note of the age of an answer from the cache.
     pub(crate) fn used(&self, age: Duration) {
-        for counters in [&self.counters, &self.workspace.counters] {
+        let note = |counters: &Counters| {
             counters.oldest.fetch_max(milliseconds(age), Ordering::Relaxed);
-        }
+        };
+        note(&self.counters);
+        self.figures(|figures| note(&figures.counters));
+    }
+
+    /// Takes note of the error that a scan or a request has ended with.
+    pub(crate) fn failed(&self, error: &Error) {
+        let (at, text) = (unix_time(), redacted(&error.message));
+        self.figures(|figures| figures.last_error.note(at, &text));
     }
 
     /// Fetches a path with its query from a version of the API.
     pub async fn get(
+        &self,
+        version: u8,
+        target: &str,
+        headers: &[(String, String)],
+    ) -> Result<Answer, Error> {
+        let outcome = self.answer(version, target, headers).await;
+        match &outcome {
+            Ok(_) => {}
+            // An object that is not there is an answer.
+            Err(error) if error.kind == ErrorKind::NoSuchObject => {}
+            // What asks again without the filter has not failed.
+            Err(error) if error.kind == ErrorKind::RefusedFilter => self.count(|c| &c.refused, 1),
+            Err(error) => {
+                self.count(|c| &c.failures, 1);
+                self.failed(error);
+            }
+        }
+        outcome
+    }
+
+    async fn answer(
         &self,
         version: u8,
         target: &str,
@@ -159,14 +235,18 @@ impl Client {
         let mut token = self.credential.token().await?;
         let mut is_renewed = false;
         loop {
-            let permit = self.permit().await.map_err(|error| {
+            self.keep_places();
+            let workspace = self.workspace();
+            let permit = self.permit(&workspace).await.map_err(|error| {
                 error.detail(format!("Remote request was {}.", shown(version, target)))
             })?;
+            // It may have waited for long.
+            self.keep_places();
             self.count(|c| &c.requests, 1);
             let started = Instant::now();
-            let outcome = self.attempt(&url, headers, &token, permit).await;
+            let outcome = self.attempt(&url, headers, &token, &workspace, permit).await;
             let took = started.elapsed();
-            self.workspace.counters.latency.note(took);
+            self.figures(|figures| figures.took(took));
             journal::note(|| {
                 let request = token.redact(&shown(version, target));
                 let what = match &outcome {
@@ -191,10 +271,10 @@ impl Client {
             let limited = failure.error.kind == ErrorKind::RateLimited;
             self.count(|c| &c.limited, limited.into());
             if let Retry::After(wait) = failure.retry {
-                self.workspace.budget.block(wait.min(LONGEST_BLOCK));
+                workspace.budget.block(wait.min(LONGEST_BLOCK));
             }
             if limited || matches!(failure.retry, Retry::BackOff) {
-                self.workspace.congestion.refused(self.settings.max_concurrency);
+                workspace.congestion.refused(self.settings.max_concurrency);
             }
             let wait = match (failure.retry, waits.next()) {
                 (Retry::BackOff, Some(wait)) => Some(wait),
@@ -205,14 +285,14 @@ impl Client {
             };
             let waits_since = Instant::now();
             let again = match wait {
-                Some(wait) => deadline::sleep(wait).await,
+                Some(wait) => {
+                    let _waits = waiting::begin(Waiting::Retry);
+                    deadline::sleep(wait).await
+                }
                 None => false,
             };
             self.count(|c| &c.waited, milliseconds(waits_since.elapsed()));
             if !again {
-                // An object that is not there is an answer.
-                let is_failure = failure.error.kind != ErrorKind::NoSuchObject;
-                self.count(|c| &c.failures, is_failure.into());
                 return Err(failure.error.detail(format!(
                     "Remote request was {}.",
                     token.redact(&shown(version, target))
@@ -222,13 +302,22 @@ impl Client {
         }
     }
 
+    /// Says that workspace and table are in use, so that their places are kept.
+    fn keep_places(&self) {
+        self.workspace().touch();
+        if let Some(table) = self.table() {
+            table.touch();
+        }
+    }
+
     /// Waits until the rate limit allows a request.
-    async fn permit(&self) -> Result<Permit<'_>, Error> {
+    async fn permit<'w>(&self, workspace: &'w Workspace) -> Result<Permit<'w>, Error> {
         let most = self.settings.rate_limit_max_wait;
         let may_wait = |in_all: Duration, from_now: Duration| {
             in_all <= most && deadline::time_left().is_none_or(|left| from_now < left)
         };
-        match self.workspace.budget.permit(self.settings.rate_limit, may_wait).await {
+        let _waits = waiting::begin(Waiting::RateLimit);
+        match workspace.budget.permit(self.settings.rate_limit, may_wait).await {
             Ok((permit, held_back)) => {
                 self.count(|c| &c.held_back, milliseconds(held_back));
                 Ok(permit)
@@ -242,10 +331,13 @@ impl Client {
         url: &str,
         headers: &[(String, String)],
         token: &Secret,
+        workspace: &Workspace,
         permit: Permit<'_>,
     ) -> Result<Answer, Failure> {
+        let _waits = waiting::begin(Waiting::Response);
         let timeout = self.settings.request_timeout;
-        match tokio::time::timeout(timeout, self.exchange(url, headers, token, permit)).await {
+        let exchange = self.exchange(url, headers, token, workspace, permit);
+        match tokio::time::timeout(timeout, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::again(
                 Error::new(
@@ -262,6 +354,7 @@ impl Client {
         url: &str,
         headers: &[(String, String)],
         token: &Secret,
+        workspace: &Workspace,
         permit: Permit<'_>,
     ) -> Result<Answer, Failure> {
         let mut request = self.http.get(url).header(AUTHORIZATION, bearer(token));
@@ -276,7 +369,7 @@ impl Client {
         match response.status() {
             StatusCode::OK => {
                 let most = self.settings.max_concurrency;
-                self.workspace.congestion.answered(started.elapsed(), most);
+                workspace.congestion.answered(started.elapsed(), most);
                 let page = page_info(response.headers());
                 let body = self.body(&mut response, MAX_BODY, token).await?;
                 Ok(Answer { body: Some(body), page })

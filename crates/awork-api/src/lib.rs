@@ -23,3 +23,4 @@ pub mod scan;
 pub mod settings;
 pub mod shared;
 pub mod totals;
+pub mod waiting;

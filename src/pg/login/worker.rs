@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use super::lock::{Lock, Of};
 use super::order::{Order, Outcome, Reply, Segment, Task};
 use super::store::{self, Place, Requested, Row, Stored};
-use crate::pg::wait::{block_on, pause};
+use crate::pg::wait::{Event, block_on, pause};
 
 /// How often a worker is asked for where all places are taken, 50 ms apart.
 const TRIES: u32 = 100;
@@ -37,7 +37,7 @@ pub(super) fn run(order: &Order) -> Result<bool, Error> {
         // There may be a worker whose session is gone.
         drop(Lock::take(Of::Changing, order.place(), true));
         match run_worker(order)? {
-            Outcome::Busy => pause(Duration::from_millis(1)),
+            Outcome::Busy => pause(Duration::from_millis(1), Event::Login),
             outcome => return Ok(outcome == Outcome::Changed),
         }
     }
@@ -61,7 +61,7 @@ fn run_worker(order: &Order) -> Reply {
     let worker = loop {
         match worker() {
             Ok(worker) => break worker,
-            Err(_) if tries < TRIES => pause(Duration::from_millis(50)),
+            Err(_) if tries < TRIES => pause(Duration::from_millis(50), Event::Login),
             Err(_) => {
                 return Err(Error::new(
                     ErrorKind::NoResources,

@@ -38,6 +38,7 @@ pub const TELLING: &[&str] = &[
     "EXPLAIN (ANALYZE, VERBOSE, FORMAT yaml)
          SELECT t.id, p.name FROM tasks t JOIN projects p ON p.id = t.project_id",
     "SELECT * FROM awork_fdw_stats",
+    "SELECT * FROM awork_fdw_table_stats",
     "SELECT * FROM awork_fdw_logins",
     "SELECT * FROM pg_prepared_statements",
     "SELECT * FROM pg_locks",

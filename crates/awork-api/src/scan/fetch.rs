@@ -5,7 +5,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::task::AbortOnDropHandle;
 
@@ -18,8 +18,8 @@ use crate::client::{Answer, Client};
 use crate::error::{Error, ErrorKind};
 use crate::pages::{Page, PageInfo};
 use crate::request;
+use crate::rows::Batch;
 use crate::rows::decode::{self, DecodeError};
-use crate::rows::{Batch, Projection};
 use crate::shared::cache::{self, Cache, Found};
 
 /// What of an answer is wanted.
@@ -147,6 +147,7 @@ impl Request<'_> {
             other => other.map_err(|e| in_context(e, job, page))?,
         };
         progress.pages.fetch_add(1, Ordering::Relaxed);
+        client.count(|c| &c.pages, 1);
         let shape = match wanted {
             Wanted::Headers => {
                 return Ok(Fetched { batch: Batch::new(0), info: answer.page, date, kept: None });
@@ -155,7 +156,7 @@ impl Request<'_> {
             Wanted::Object(shape) => *shape,
         };
         let batch = match &answer.body {
-            Some(body) => decoded(body, shape, &job.projection, job, target)?,
+            Some(body) => decoded(client, body, shape, job, target)?,
             None => Batch::new(0),
         };
         progress.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
@@ -174,13 +175,16 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// Decodes an answer, with an error that names the request.
 pub(super) fn decoded(
+    client: &Client,
     body: &[u8],
     shape: Shape,
-    projection: &Projection,
     job: &Job,
     target: &str,
 ) -> Result<Batch, Error> {
-    decode::page(body, shape, projection).map_err(|error| undecodable(error, job, target))
+    let started = Instant::now();
+    let batch = decode::page(body, shape, &job.projection);
+    client.decoded(batch.as_ref().map_or(0, Batch::rows), started.elapsed());
+    batch.map_err(|error| undecodable(error, job, target))
 }
 
 /// The thread of a request is gone.

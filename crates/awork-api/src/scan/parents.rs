@@ -281,8 +281,7 @@ impl Running {
         {
             let job = &reader.job;
             let target = request::target(parent, of).unwrap_or_default();
-            let batch =
-                fetch::decoded(json.as_bytes(), Shape::List, &job.projection, job, &target)?;
+            let batch = fetch::decoded(&reader.client, json.as_bytes(), Shape::List, job, &target)?;
             reader.progress.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
             return Ok(Next::Rows(batch, bindings));
         }

@@ -40,7 +40,10 @@ pub(super) fn run(
         let reader = Reader { client, job, progress, permits, fans_out, leaves_order, outlet };
         let last = match reader.read().await {
             Ok(()) => Event::End,
-            Err(error) => Event::Failed(error),
+            Err(error) => {
+                reader.client.failed(&error);
+                Event::Failed(error)
+            }
         };
         reader.outlet.send(last).await;
     })

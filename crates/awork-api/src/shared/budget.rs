@@ -126,6 +126,18 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// Forgets all requests and limits.
+    pub(super) fn clear(&self) {
+        let Self { slots, seconds, second, minute, sent, blocked_until } = self;
+        let numbers = slots.iter().chain(seconds).chain([sent, blocked_until]);
+        numbers.for_each(|number| number.store(0, Relaxed));
+        for Window { limit, left, counts } in [second, minute] {
+            limit.store(0, Relaxed);
+            left.store(0, Relaxed);
+            counts.store(0, Relaxed);
+        }
+    }
+
     /// Waits until a request may be sent. `rate` are the requests per second that are allowed at
     /// the most, whatever awork allows. Returns the permit and how long it took; or, where
     /// `may_wait` says no of how long it would take in all and from now on, the latter.

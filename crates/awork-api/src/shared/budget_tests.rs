@@ -184,3 +184,16 @@ fn several_answers_tell_of_the_same_requests_of_others() {
     permits.iter().for_each(|permit| permit.answered(second(50, 16)));
     assert_eq!(budget.busy(now()).others, 30);
 }
+
+#[test]
+fn a_budget_that_begins_again_is_as_new() {
+    let budget = budget();
+    let new = format!("{budget:?}");
+    let permits: Vec<_> = (0..4).map(|_| budget.take(None, now()).unwrap()).collect();
+    let allowance = Allowance { minute: Some((1000, 500)), ..second(50, 16) };
+    permits.iter().for_each(|permit| permit.answered(allowance));
+    budget.block(Duration::from_secs(1));
+    assert_ne!(format!("{budget:?}"), new);
+    budget.clear();
+    assert_eq!(format!("{budget:?}"), new);
+}

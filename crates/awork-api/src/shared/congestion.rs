@@ -29,6 +29,12 @@ const SLOW: u64 = 4;
 const QUICK: Duration = Duration::from_millis(1000);
 
 impl Congestion {
+    /// Forgets what they have met with.
+    pub(super) fn clear(&self) {
+        let Self { less, reduced_at, shortest } = self;
+        [less, reduced_at, shortest].into_iter().for_each(|number| number.store(0, Relaxed));
+    }
+
     /// Requests that should be in flight, of `most` that may be.
     pub fn window(&self, most: usize) -> usize {
         let less = (self.less.load(Relaxed) / 1000) as usize;

@@ -26,6 +26,11 @@ impl Latency {
         self.0[bucket(took)].fetch_add(1, Relaxed);
     }
 
+    /// Forgets all of them.
+    pub fn clear(&self) {
+        self.0.iter().for_each(|count| count.store(0, Relaxed));
+    }
+
     /// The milliseconds that this share of the durations, between 0 and 1, did not exceed, a fifth
     /// too long at the most; none where none were counted.
     pub fn quantile(&self, share: f64) -> Option<f64> {

@@ -1,5 +1,5 @@
 //! What the processes of a database server may share of a workspace: its rate limit, how many
-//! requests it stands at a time, counters, and answers.
+//! requests it stands at a time, figures of it and of its tables, and answers.
 //!
 //! All of it is made of atomic numbers for which zero is the state to start with, or of plain
 //! bytes, so that it can lie in memory that several processes see. Where nobody shares such
@@ -8,8 +8,12 @@
 pub mod budget;
 pub mod cache;
 pub mod congestion;
+pub mod figures;
 mod flat;
+pub mod last_error;
 pub mod latency;
+pub mod places;
+pub mod table;
 pub mod workspace;
 
 use std::time::Duration;
