@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::change::Change;
+
 /// A fault, and the requests it applies to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
@@ -120,6 +122,11 @@ pub enum Action {
     PageSize {
         /// The rows of a page.
         rows: usize,
+    },
+    /// Changes the data once the request has been answered, before any other is.
+    Change {
+        /// The change.
+        change: Change,
     },
     /// Refuses every filter.
     RefuseFilter,

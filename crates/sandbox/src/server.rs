@@ -174,6 +174,13 @@ async fn handle(
             answer(shared, &path, &query, &caller, &faults, (gzip, internal), reads)
         }),
     };
+    for fault in &faults {
+        if let Action::Change { change } = fault
+            && let Err(error) = shared.engine.change(change)
+        {
+            answer = Answer::error(500, "server-error", &error.to_string());
+        }
+    }
     if faults.contains(&Action::HangAfter) {
         std::future::pending().await
     }
