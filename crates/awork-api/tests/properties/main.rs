@@ -2,14 +2,18 @@
 //! some hundred inputs, always the same ones; `scripts/fuzz` runs others for minutes.
 //!
 //! `PROPTEST_CASES` says how many inputs each property gets. With `AWORK_FUZZ_SECONDS` each gets
-//! inputs of a new seed until so much time has passed, and says how many they were.
+//! inputs of a new seed until so much time has passed, and says how many they were and how much
+//! memory the process has had at the most.
 
+mod bodies;
 mod decode;
 mod documents;
 mod filters;
 mod headers;
 mod options;
 mod pages;
+mod redirects;
+mod server;
 mod times;
 
 use std::fmt::Debug;
@@ -59,6 +63,14 @@ where
         }
     }
     if time.is_some() {
-        println!("{name}: {tried} inputs in {} s", started.elapsed().as_secs());
+        let took = started.elapsed().as_secs();
+        println!("{name}: {tried} inputs in {took} s, {} MiB at the most", peak_memory() >> 20);
     }
+}
+
+/// The most bytes of memory that the process has had.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
