@@ -504,7 +504,7 @@ fn rate_limited(wait: Option<Duration>) -> Error {
     });
     Error::new(ErrorKind::RateLimited, "rate limit of the awork workspace exceeded").hint(format!(
         "The limit is shared by all clients of the workspace. Try again {when}. \
-         The server option \"rate_limit_max_wait\" sets how long a statement may wait."
+         The server option \"rate_limit_max_wait\" sets how long a request may wait."
     ))
 }
 
