@@ -4,7 +4,7 @@
 //! Retry policy. Only GETs are sent, which change nothing, so that every request may be sent again.
 //! These are, `max_retries` times at the most, whatever the reasons:
 //!
-//! - 429. The next attempt waits for the seconds that `Retry-After` names, or else
+//! - Status 429. The next attempt waits for the seconds that `Retry-After` names, or else
 //!   `ratelimit-reset`, and 50 ms; until then (but not for longer than 65 s) the whole workspace is
 //!   asked nothing. Where that is longer than `rate_limit_max_wait`, the error comes at once and
 //!   says when to try again. Where no header says anything, the next attempt backs off.
