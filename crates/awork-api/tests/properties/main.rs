@@ -28,6 +28,9 @@ type Verdict = Result<(), TestCaseError>;
 /// No input may take longer than this, in debug builds on a busy machine either.
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// No timed run may take more memory. The tests of large texts, which may run beside, take 320 MiB.
+const MOST_MEMORY: u64 = 512 << 20;
+
 /// Tries a property with `cases` inputs, or as the environment says. Fails with the smallest input
 /// found of which it does not hold.
 fn hold<S>(name: &str, cases: u32, inputs: S, property: impl Fn(S::Value) -> Verdict)
@@ -64,7 +67,9 @@ where
     }
     if time.is_some() {
         let took = started.elapsed().as_secs();
-        println!("{name}: {tried} inputs in {took} s, {} MiB at the most", peak_memory() >> 20);
+        let most = peak_memory();
+        println!("{name}: {tried} inputs in {took} s, {} MiB at the most", most >> 20);
+        assert!(most < MOST_MEMORY, "{name}: {most} bytes of memory");
     }
 }
 
