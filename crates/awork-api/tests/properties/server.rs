@@ -26,6 +26,9 @@ pub(crate) struct Server {
     pub(crate) url: String,
     answer: Arc<Mutex<Vec<Vec<u8>>>>,
     asked: Arc<AtomicU64>,
+    /// Numbers of the servers before it, and of the answers so far.
+    number: u64,
+    cases: AtomicU64,
 }
 
 impl Server {
@@ -43,7 +46,9 @@ impl Server {
                 let _ = serve(stream, &parts);
             }
         });
-        Self { url, answer, asked }
+        static SERVERS: AtomicU64 = AtomicU64::new(0);
+        let number = SERVERS.fetch_add(1, Ordering::Relaxed);
+        Self { url, answer, asked, number, cases: AtomicU64::new(0) }
     }
 
     /// How many connections have been made so far.
@@ -51,17 +56,17 @@ impl Server {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// What a client makes of an answer that comes in these parts. Each client is of a workspace of
-    /// its own, so that no rate limit counts.
+    /// What a client makes of an answer that comes in these parts. Each of 2000 clients is of a
+    /// workspace of its own, so that what one answer says of a rate limit is not for the next ones.
     pub(crate) fn ask(&self, parts: Vec<Vec<u8>>, max_retries: usize) -> Result<Bytes, Error> {
-        static WORKSPACES: AtomicU64 = AtomicU64::new(1);
         *self.answer.lock().unwrap() = parts;
         let mut settings = Settings::default();
         settings.set("api_url", &self.url).unwrap();
         (settings.max_retries, settings.rate_limit_max_wait) = (max_retries, Duration::ZERO);
         settings.request_timeout = Duration::from_secs(5);
         let credential = Credential::Key(Secret::new("api_key", KEY).unwrap());
-        let workspace = WORKSPACES.fetch_add(1, Ordering::Relaxed) % 2000 + 1;
+        let case = self.cases.fetch_add(1, Ordering::Relaxed) % 2000;
+        let workspace = self.number * 2000 + case + 1;
         let client = Client::new(settings, credential, Origin { workspace, version: 0 }).unwrap();
         let started = Instant::now();
         let answer = runtime().unwrap().block_on(client.get(1, "/users", &[]));
