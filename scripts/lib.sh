@@ -1,5 +1,5 @@
-# Functions for scripts/demo, scripts/test and scripts/bench: find or install what is needed,
-# build the extension, run a throwaway PostgreSQL and the sandbox. Sourced, not run.
+# Functions for scripts/demo, scripts/test and the like: find or install what is needed, build the
+# extension, run a throwaway PostgreSQL, the sandbox and the SQL tests. Sourced, not run.
 #
 # The extension is installed into a copy of PostgreSQL's files in a temporary folder, so that
 # neither the system's PostgreSQL nor its cluster is touched, and no root is needed for it.
@@ -130,8 +130,10 @@ install_extension() {
     PATH=$pg_bin:$PATH
 }
 
-# Starts a cluster on a unix socket below $work; sets PGHOST, PGUSER and PGDATABASE.
+# Starts a cluster on a unix socket below $work; sets PGHOST, PGUSER and PGDATABASE. The program is
+# that of the first argument, if there is one.
 start_postgresql() {
+    local program=${1:-$pg_bin/postgres}
     # A server has no such variable; with it, pgrx adds stack traces to errors.
     unset RUST_BACKTRACE
     as_postgres "$pg_bin/initdb" -D "$work/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 \
@@ -144,7 +146,7 @@ shared_buffers = 32MB
 timezone = 'UTC'
 lc_messages = 'C'
 EOF
-    as_postgres "$pg_bin/pg_ctl" -D "$work/data" -l "$work/postgresql.log" -w start >/dev/null \
+    as_postgres "$pg_bin/pg_ctl" -D "$work/data" -l "$work/postgresql.log" -p "$program" -w start >/dev/null \
         || { cat "$work/postgresql.log" >&2; die "PostgreSQL did not start"; }
     export PGHOST=$work PGUSER=postgres PGDATABASE=postgres PGOPTIONS=""
     unset PGPORT PGPASSWORD PGSERVICE
@@ -163,6 +165,28 @@ start_sandbox() {
     done
     [ -s "$work/sandbox.url" ] || die "the sandbox did not start within a minute"
     sandbox_url=$(cat "$work/sandbox.url")
+}
+
+# Runs the SQL tests of these names, or all, against a sandbox of their own.
+run_sql_tests() {
+    start_sandbox --now 2026-10-15T09:00:00Z --seed 1 --scale 5000
+    export AWORK_SANDBOX_URL=$sandbox_url
+    local regress tests=("$@")
+    regress=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/regress/pg_regress
+    # Tests run one after another, in an order that does not matter.
+    [ $# -gt 0 ] || mapfile -t tests < <(cd "$repository/tests/sql" && ls ./*.sql | sed 's#^\./##; s#\.sql$##')
+    mkdir -p "$work/regress"
+    [ "$(id -u)" != 0 ] || chown postgres "$work/regress"
+    cp -r "$repository/tests/sql" "$repository/tests/expected" "$work/regress/"
+    if ! (cd "$work/regress" && "$regress" --inputdir="$work/regress" --outputdir="$work/regress" \
+        --bindir="$pg_bin" --host="$PGHOST" --user=postgres --dbname=awork_fdw_regress \
+        --load-extension=awork_fdw "${tests[@]}"); then
+        cat "$work/regress/regression.diffs" >&2 2>/dev/null || true
+        mkdir -p "$repository/target" \
+            && cp -r "$work/regress/results" "$repository/target/regress-results" 2>/dev/null || true
+        die "SQL tests failed; the results are in target/regress-results"
+    fi
+    kill "$sandbox_pid" && sandbox_pid=""
 }
 
 # Stops what was started and removes the folder.

@@ -57,7 +57,7 @@ CREATE FUNCTION pg_temp.explain(query text) RETURNS SETOF text LANGUAGE plpgsql 
 DECLARE line text;
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
-        CONTINUE WHEN line ~ 'Memory|Buckets|Buffers';
+        CONTINUE WHEN line ~ 'Memory|Buckets|Buffers|Held Back';
         line := regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
         RETURN NEXT regexp_replace(line, 'Bytes Received: \d+', 'Bytes Received: N');
     END LOOP;

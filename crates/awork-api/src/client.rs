@@ -1,12 +1,22 @@
 //! One GET after another to one workspace: credential, retries, limits on size and time, and
 //! what each status means.
 //!
-//! Retry policy. Only GETs are sent, so every request may be repeated. Repeated are: failed
-//! connections, cut answers, timeouts, 408, 429 and 5xx; at most `max_retries` times. A 429
-//! waits as long as `Retry-After` or else `ratelimit-reset` says, up to `rate_limit_max_wait`; the
-//! others wait 0.2 s, 0.4 s, 0.8 s … with jitter. Nothing waits for longer than the statement may
-//! still take ([`crate::deadline`]): its error says more than a timeout would. Nothing else is
-//! repeated: a refused filter, credential or path stays refused.
+//! Retry policy. Only GETs are sent, which change nothing, so that every request may be sent again.
+//! These are, `max_retries` times at the most, whatever the reasons:
+//!
+//! - Status 429. The next attempt waits for the seconds that `Retry-After` names, or else
+//!   `ratelimit-reset`, and 50 ms; until then (but not for longer than 65 s) the whole workspace is
+//!   asked nothing. Where that is longer than `rate_limit_max_wait`, the error comes at once and
+//!   says when to try again. Where no header says anything, the next attempt backs off.
+//! - Failed connections, broken and cut answers, timeouts, 408 and 5xx. The next attempt backs off,
+//!   whatever the headers say.
+//!
+//! Backing off is a wait of 0.2 s, 0.4 s, 0.8 s … 60 s, and by chance up to as much again, so that
+//! those who failed together do not come back together. Nothing waits for longer than the statement
+//! may still take ([`crate::deadline`]): its error says more than a timeout would. A 401 for an
+//! access token is sent again at once with another token, one time, which is not counted. Nothing
+//! else is repeated: a refused filter, credential or path stays refused, and an answer that is whole
+//! and no JSON is what was meant to be sent.
 //!
 //! Limits of time. `request_timeout` is for a whole request, to the last byte; and once an answer
 //! has begun, it may stop for a quarter of that. awork may think for long before it answers, but
@@ -587,7 +597,7 @@ fn rate_limited(wait: Option<Duration>) -> Error {
     });
     Error::new(ErrorKind::RateLimited, "rate limit of the awork workspace exceeded").hint(format!(
         "The limit is shared by all clients of the workspace. Try again {when}. \
-         The server option \"rate_limit_max_wait\" sets how long a statement may wait."
+         The server option \"rate_limit_max_wait\" sets how long a request may wait."
     ))
 }
 

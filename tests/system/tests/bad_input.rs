@@ -250,7 +250,7 @@ fn a_refused_order_is_left_out() {
 }
 
 #[test]
-fn a_page_that_comes_again_is_an_error_and_one_that_is_short_a_warning() {
+fn a_page_that_always_comes_again_is_an_error_and_rows_that_never_come_are_a_warning() {
     let Some(mut w) = workspace("bad_pages") else { return };
     w.client.batch_execute("ALTER SERVER bad_pages OPTIONS (ADD page_size '100')").unwrap();
     // Rows are read, and not counted by awork.
@@ -258,9 +258,14 @@ fn a_page_that_comes_again_is_an_error_and_one_that_is_short_a_warning() {
     let failure = under(&mut w, Action::RepeatPage { page: 1 }, sql);
     expect(&failure, "HV00M", &["repeats the rows", "\"time_entries\""]);
 
-    w.sandbox
-        .add_fault(Fault { nth: Some(1), ..fault("/timeentries", Action::DropRows { rows: 2 }) });
+    // What a page lacks once is asked for again.
     w.client.batch_execute("SET client_min_messages = warning").unwrap();
+    let drop_rows = || fault("/timeentries", Action::DropRows { rows: 2 });
+    w.sandbox.add_fault(Fault { nth: Some(1), ..drop_rows() });
+    assert_eq!(w.client.query_one(sql, &[]).unwrap().get::<_, i64>(0), 500);
+    assert!(w.notices.lock().unwrap().is_empty());
+    w.sandbox.clear_faults();
+    w.sandbox.add_fault(drop_rows());
     assert_eq!(w.client.query_one(sql, &[]).unwrap().get::<_, i64>(0), 498);
     let warnings = w.notices.lock().unwrap().clone();
     assert_eq!(warnings, ["awork announced 500 rows of \"time_entries\" and sent 498"]);

@@ -151,7 +151,7 @@ fn a_list_that_never_rests_is_an_error() {
     let came = ids(&mut w, sql);
     assert!((ROWS - 2..=ROWS).contains(&came.len()), "{}", came.len());
     let told = w.notices.lock().unwrap().join("\n");
-    assert!(told.contains("\"time_entries\"") && told.contains("awork"), "{told}");
+    assert!(told.contains("\"time_entries\""), "{told}");
 }
 
 #[test]

@@ -278,14 +278,18 @@ impl Pages {
         Ok(received)
     }
 
-    /// What there is to tell of a list that has been read: that rows are missing, or may be.
-    pub fn remark(&self) -> Option<String> {
+    /// What there is to tell of the list of a resource that has been read: that rows are missing,
+    /// or may be.
+    pub fn remark(&self, resource: &str) -> Option<String> {
         let expected = self.total.map(|total| total.saturating_sub(self.first.start()));
         let is_sure = self.is_steady || !self.overlapping;
         match expected.filter(|&expected| is_sure && expected > self.rows) {
-            Some(expected) => Some(format!("announced {expected} rows and sent {}", self.rows)),
+            Some(expected) => Some(format!(
+                "awork announced {expected} rows of \"{resource}\" and sent {}",
+                self.rows
+            )),
             None if self.is_steady || self.overlapping => None,
-            None => Some("changed the list while it was read".to_owned()),
+            None => Some(format!("the list of \"{resource}\" changed while it was read")),
         }
     }
 

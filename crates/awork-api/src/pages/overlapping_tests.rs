@@ -56,7 +56,7 @@ fn each_page_begins_with_the_last_row_of_the_one_before() {
     });
     assert_eq!(read.unwrap(), (4, numbers(0..30)));
     assert!(starts.windows(2).all(|two| two[1].0 < two[0].1), "{starts:?}");
-    assert_eq!(pages.remark(), None);
+    assert_eq!(pages.remark("tasks"), None);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_row_that_goes_takes_no_other_one_along() {
         })
         .unwrap();
         assert!(rows.starts_with(&numbers(0..30)), "{rows:?}");
-        assert_eq!(pages.remark(), None);
+        assert_eq!(pages.remark("tasks"), None);
     }
 }
 
@@ -160,7 +160,10 @@ fn rows_that_never_come_are_told() {
         })
         .unwrap();
         assert_eq!(rows.len(), 29);
-        assert_eq!(pages.remark().as_deref(), Some("announced 30 rows and sent 29"));
+        assert_eq!(
+            pages.remark("tasks").as_deref(),
+            Some("awork announced 30 rows of \"tasks\" and sent 29")
+        );
     }
 }
 
@@ -225,7 +228,10 @@ fn undeclared_lists_that_announce_more_than_they_have_are_left_at_that() {
     let mut pages = Pages::new(false, 1000, STRICT);
     let read = read(&mut pages, |_| (numbers(0..998), info(1000)));
     assert_eq!(read.unwrap(), (2, numbers(0..998)));
-    assert_eq!(pages.remark().as_deref(), Some("announced 1000 rows and sent 998"));
+    assert_eq!(
+        pages.remark("tasks").as_deref(),
+        Some("awork announced 1000 rows of \"tasks\" and sent 998")
+    );
 }
 
 #[test]

@@ -67,7 +67,10 @@ fn a_short_page_is_not_the_end() {
     let mut pages = relaxed(true, 10);
     let server = |p| (slice(p, 10, 30).split_off(usize::from(p == 1) * 2), info(30));
     assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3, 4], 28));
-    assert_eq!(pages.remark().as_deref(), Some("announced 30 rows and sent 28"));
+    assert_eq!(
+        pages.remark("tasks").as_deref(),
+        Some("awork announced 30 rows of \"tasks\" and sent 28")
+    );
 }
 
 #[test]
@@ -75,7 +78,10 @@ fn an_emptied_page_in_the_middle_is_not_the_end() {
     let mut pages = relaxed(true, 10);
     let server = |p| (if p == 2 { Vec::new() } else { slice(p, 10, 30) }, info(30));
     assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3, 4], 20));
-    assert_eq!(pages.remark().as_deref(), Some("announced 30 rows and sent 20"));
+    assert_eq!(
+        pages.remark("tasks").as_deref(),
+        Some("awork announced 30 rows of \"tasks\" and sent 20")
+    );
 }
 
 #[test]
@@ -89,7 +95,10 @@ fn a_row_that_goes_while_pages_are_read_is_noticed() {
         }
     };
     assert_eq!(read(&mut pages, server).unwrap(), (vec![1, 2, 3, 4], 29));
-    assert_eq!(pages.remark().as_deref(), Some("announced 30 rows and sent 29"));
+    assert_eq!(
+        pages.remark("tasks").as_deref(),
+        Some("awork announced 30 rows of \"tasks\" and sent 29")
+    );
 }
 
 #[test]
@@ -172,7 +181,10 @@ fn undeclared_lists_that_announce_more_than_they_have_are_left_at_that() {
     let mut pages = relaxed(false, 1000);
     let read = read(&mut pages, |_| (slice(1, 998, 998), info(1000)));
     assert_eq!(read.unwrap(), (vec![1, 2], 998));
-    assert_eq!(pages.remark().as_deref(), Some("announced 1000 rows and sent 998"));
+    assert_eq!(
+        pages.remark("tasks").as_deref(),
+        Some("awork announced 1000 rows of \"tasks\" and sent 998")
+    );
 }
 
 #[test]
@@ -232,5 +244,8 @@ fn changes_are_told() {
     let total = |p| if p == 1 { 20 } else { 25 };
     let mut pages = relaxed(true, 10);
     read(&mut pages, |p| (slice(p, 10, total(p)), info(total(p)))).unwrap();
-    assert_eq!(pages.remark().as_deref(), Some("changed the list while it was read"));
+    assert_eq!(
+        pages.remark("tasks").as_deref(),
+        Some("the list of \"tasks\" changed while it was read")
+    );
 }

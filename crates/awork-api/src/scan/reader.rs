@@ -225,7 +225,7 @@ impl Reader {
             let skipped = open.pages.first().start();
             let done = open.pages.is_done();
             let from_the_first = open.pages.first().number == 1;
-            let remark = open.pages.remark().filter(|_| done);
+            let remark = if done { open.pages.remark(&self.job.resource.name) } else { None };
             if is_plain && from_the_first && (done || page.number == 1) {
                 let rows = announced.or(done.then(|| open.pages.rows()));
                 if let Some(rows) = rows {
@@ -260,8 +260,7 @@ impl Reader {
                 return Ok(());
             }
             if let Some(remark) = remark {
-                let notice = format!("awork {remark}: \"{}\"", self.job.resource.name);
-                self.outlet.send(Event::Notice(notice)).await;
+                self.outlet.send(Event::Notice(remark)).await;
             }
             if more && reading.window == 1 {
                 // A query that has enough with the first page costs one request.

@@ -1,20 +1,10 @@
 //! Headers of answers, of any bytes, from a server that writes them as they are.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use awork_api::client::{Client, Origin};
-use awork_api::credentials::{Credential, Secret};
 use awork_api::error::ErrorKind;
-use awork_api::runtime::runtime;
-use awork_api::settings::Settings;
 use proptest::prelude::*;
 
 use super::hold;
+use super::server::Server;
 
 /// The headers that are looked at, and some that are not.
 const NAMES: [&str; 20] = [
@@ -72,66 +62,9 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     .prop_map(|bytes| bytes.into_iter().filter(|byte| !b"\r\n".contains(byte)).collect())
 }
 
-/// A server that gives the answer of the moment to every request, and closes.
-struct Raw {
-    url: String,
-    answer: Arc<Mutex<Vec<u8>>>,
-    asked: Arc<AtomicU64>,
-}
-
-impl Raw {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/api/v1", listener.local_addr().unwrap());
-        let answer = Arc::<Mutex<Vec<u8>>>::default();
-        let asked = Arc::<AtomicU64>::default();
-        let (current, count) = (answer.clone(), asked.clone());
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let answer = current.lock().unwrap().clone();
-                count.fetch_add(1, Ordering::Relaxed);
-                // A client that goes away is what some answers lead to.
-                let _ = serve(stream, &answer);
-            }
-        });
-        Self { url, answer, asked }
-    }
-}
-
-fn serve(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    while reader.read_line(&mut line)? > 2 {
-        line.clear();
-    }
-    stream.write_all(answer)
-}
-
-/// Asks for something once, as a workspace of its own.
-fn ask(server: &Raw, case: u64) -> (Result<usize, ErrorKind>, Duration) {
-    let mut settings = Settings::default();
-    settings.set("api_url", &server.url).unwrap();
-    (settings.max_retries, settings.rate_limit_max_wait) = (0, Duration::ZERO);
-    settings.request_timeout = Duration::from_secs(5);
-    let key = Credential::Key(Secret::new("api_key", "key-of-the-test").unwrap());
-    let origin = Origin { workspace: case % 2000 + 1, version: 0 };
-    let client = Client::new(settings, key, origin).unwrap();
-    let started = Instant::now();
-    let answer = runtime().unwrap().block_on(client.get(1, "/users", &[]));
-    let answer = answer.map(|answer| answer.body.map_or(0, |body| body.len()));
-    if let Err(error) = &answer {
-        let shown = format!("{error:?}");
-        assert!(!shown.contains("key-of-the-test"), "{shown}");
-        assert!(shown.len() < 10_000, "{} bytes of error", shown.len());
-    }
-    (answer.map_err(|error| error.kind), started.elapsed())
-}
-
 #[test]
 fn answers_with_any_headers_are_answers_or_errors() {
-    let server = Raw::start();
-    let cases = AtomicU64::new(0);
+    let server = Server::start();
     let status = prop_oneof![
         4 => Just(200_u16),
         1 => prop::sample::select(&[204, 301, 302, 307, 308, 400, 401, 403, 404, 410, 429, 503][..]),
@@ -148,16 +81,13 @@ fn answers_with_any_headers_are_answers_or_errors() {
             answer.extend_from_slice(b"\r\n");
         }
         answer.extend_from_slice(b"Connection: close\r\n\r\n[]");
-        *server.answer.lock().unwrap() = answer;
-        let (asked, case) =
-            (server.asked.load(Ordering::Relaxed), cases.fetch_add(1, Ordering::Relaxed));
-        let (outcome, took) = ask(&server, case);
-        prop_assert!(took < Duration::from_secs(4), "{:?}", took);
-        // No redirect and no link is followed, nothing is sent again.
-        prop_assert!(server.asked.load(Ordering::Relaxed) <= asked + 1);
+        let asked = server.asked();
+        let outcome = server.ask(vec![answer], 0);
+        // Nothing is followed, nothing is sent again.
+        prop_assert!(server.asked() <= asked + 1);
         match outcome {
-            Ok(bytes) => prop_assert!(bytes <= 2 && matches!(status, 200 | 204)),
-            Err(kind) => prop_assert!(kind != ErrorKind::Internal),
+            Ok(body) => prop_assert!(body.len() <= 2 && matches!(status, 200 | 204)),
+            Err(error) => prop_assert!(error.kind != ErrorKind::Internal),
         }
         Ok(())
     });
@@ -165,8 +95,7 @@ fn answers_with_any_headers_are_answers_or_errors() {
 
 #[test]
 fn any_bytes_are_an_answer_or_an_error() {
-    let server = Raw::start();
-    let cases = AtomicU64::new(10_000);
+    let server = Server::start();
     let part = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..20),
         prop::sample::select(
@@ -197,10 +126,8 @@ fn any_bytes_are_an_answer_or_an_error() {
     ];
     let inputs = prop::collection::vec(part, 0..12);
     hold("headers: any bytes", 400, inputs, |parts| {
-        *server.answer.lock().unwrap() = parts.concat();
-        let (outcome, took) = ask(&server, cases.fetch_add(1, Ordering::Relaxed));
-        prop_assert!(took < Duration::from_secs(4), "{:?}", took);
-        prop_assert!(outcome != Err(ErrorKind::Internal));
+        let outcome = server.ask(vec![parts.concat()], 0);
+        prop_assert!(outcome.map_err(|error| error.kind) != Err(ErrorKind::Internal));
         Ok(())
     });
 }

@@ -2,14 +2,18 @@
 //! some hundred inputs, always the same ones; `scripts/fuzz` runs others for minutes.
 //!
 //! `PROPTEST_CASES` says how many inputs each property gets. With `AWORK_FUZZ_SECONDS` each gets
-//! inputs of a new seed until so much time has passed, and says how many they were.
+//! inputs of a new seed until so much time has passed, and says how many they were and how much
+//! memory the process has had at the most.
 
+mod bodies;
 mod decode;
 mod documents;
 mod filters;
 mod headers;
 mod options;
 mod pages;
+mod redirects;
+mod server;
 mod times;
 
 use std::fmt::Debug;
@@ -23,6 +27,9 @@ type Verdict = Result<(), TestCaseError>;
 
 /// No input may take longer than this, in debug builds on a busy machine either.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// No timed run may take more memory. The tests of large texts, which may run beside, take 320 MiB.
+const MOST_MEMORY: u64 = 512 << 20;
 
 /// Tries a property with `cases` inputs, or as the environment says. Fails with the smallest input
 /// found of which it does not hold.
@@ -59,6 +66,16 @@ where
         }
     }
     if time.is_some() {
-        println!("{name}: {tried} inputs in {} s", started.elapsed().as_secs());
+        let took = started.elapsed().as_secs();
+        let most = peak_memory();
+        println!("{name}: {tried} inputs in {took} s, {} MiB at the most", most >> 20);
+        assert!(most < MOST_MEMORY, "{name}: {most} bytes of memory");
     }
+}
+
+/// The most bytes of memory that the process has had.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }

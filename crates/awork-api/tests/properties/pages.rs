@@ -70,7 +70,7 @@ fn headers_of_any_numbers_are_no_danger() {
                 }
             }
             prop_assert_eq!(pages.rows(), rows);
-            let _ = pages.remark();
+            let _ = pages.remark("tasks");
         }
         prop_assert!(!pages.is_done() || in_flight.is_empty());
         Ok(())

@@ -92,15 +92,19 @@ fn what_is_nearly_a_date_is_judged_as_by_jiff() {
         let (mut text, insert, at) = input;
         text.insert_str(at.index(text.len() + 1), &insert);
         let bytes = text.as_bytes();
-        if let Ok(at) = text.parse::<DateTime>() {
-            prop_assert_eq!(local_timestamp(bytes), Some(microseconds(at)), "{}", text);
-            prop_assert_eq!(instant(bytes), Some(microseconds(at)), "{}", text);
-        }
         if let Ok(at) = text.parse::<jiff::Timestamp>() {
             let since = at.as_nanosecond() - SECONDS_TO_2000 * 1_000_000_000;
             prop_assert_eq!(instant(bytes), Some(rounded(since)), "{}", text);
         }
-        let known = jiff::fmt::temporal::Pieces::parse(bytes).is_ok();
+        let pieces = jiff::fmt::temporal::Pieces::parse(bytes);
+        if let Ok(at) = text.parse::<DateTime>() {
+            prop_assert_eq!(local_timestamp(bytes), Some(microseconds(at)), "{}", text);
+            // jiff passes over an offset here.
+            if pieces.as_ref().is_ok_and(|pieces| pieces.offset().is_none()) {
+                prop_assert_eq!(instant(bytes), Some(microseconds(at)), "{}", text);
+            }
+        }
+        let known = pieces.is_ok();
         prop_assert_eq!(instant(bytes).is_some(), known, "{}", text);
         prop_assert_eq!(local_timestamp(bytes).is_some(), known, "{}", text);
         prop_assert_eq!(date(bytes).is_some(), known, "{}", text);
