@@ -55,7 +55,7 @@ const fn kind(
 }
 
 const fn lie(name: &'static str, make: fn(&mut Rng) -> Action) -> Kind {
-    Kind { lies: true, scope: Scope::Whole, ..kind(name, &["HV00M"], make) }
+    Kind { lies: true, scope: Scope::Whole, ..kind(name, &["HV00M", "40001"], make) }
 }
 
 /// Every kind that the sandbox has. The SQLSTATEs are those of docs/errors.md.
