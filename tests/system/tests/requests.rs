@@ -44,7 +44,9 @@ fn pages_are_asked_for_once_each_with_a_key_and_a_name() {
             entry.authorization
                 && entry.user_agent.as_deref().unwrap_or("").starts_with("awork_fdw/")
         );
-        assert_eq!(entry.parameter("pageSize"), Some("1000"));
+        // Pages overlap, so that they are not all of one size.
+        let size: u32 = entry.parameter("pageSize").unwrap().parse().unwrap();
+        assert!((990..=1000).contains(&size), "{size}");
         assert_eq!(entry.parameter("orderby"), Some("createdOn asc,id asc"));
     }
     let connections: std::collections::HashSet<_> = log.iter().map(|e| e.connection).collect();

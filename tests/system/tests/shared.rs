@@ -12,7 +12,7 @@ const SUMS: &str =
     "SELECT count(id), sum(duration) FROM time_entries WHERE note IS DISTINCT FROM 'x'";
 
 fn config() -> Config {
-    Config { scale: 5_000, latency: Duration::from_millis(30), ..Config::default() }
+    Config { scale: 4_900, latency: Duration::from_millis(30), ..Config::default() }
 }
 
 fn session(name: &str) -> Client {
@@ -68,7 +68,7 @@ fn sessions_that_ask_the_same_ask_once() {
         .into_iter()
         .map(|thread| thread.join().unwrap())
         .collect();
-    assert!(expected.iter().all(|sums| *sums == expected[0] && sums.0 == 5_000));
+    assert!(expected.iter().all(|sums| *sums == expected[0] && sums.0 == 4_900));
     let requests = w.sandbox.log().len();
     assert_eq!(requests, if shared { 5 } else { 25 });
     assert_eq!(stat(&mut w, "requests"), if shared { 5 } else { 0 });
@@ -207,7 +207,11 @@ fn sessions_keep_within_the_rate_limit_together() {
     if !is_preloaded(&mut w.client) {
         return;
     }
-    w.client.batch_execute("ALTER SERVER shared_limit OPTIONS (ADD page_size '100')").unwrap();
+    w.client
+        .batch_execute(
+            "ALTER SERVER shared_limit OPTIONS (ADD page_size '100', ADD consistency 'relaxed')",
+        )
+        .unwrap();
     let started = std::time::Instant::now();
     let threads: Vec<_> =
         (0..3).map(|_| std::thread::spawn(|| sums(&mut session("shared_limit")))).collect();
