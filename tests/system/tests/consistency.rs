@@ -116,6 +116,52 @@ fn rows_that_cease_to_satisfy_a_condition_take_no_other_one_along() {
 }
 
 #[test]
+fn what_is_asked_for_again_does_not_come_from_the_cache() {
+    let Some(mut w) = workspace("consistent_cache") else { return };
+    w.client.batch_execute("ALTER SERVER consistent_cache OPTIONS (ADD cache_ttl '60')").unwrap();
+    let sql = "SELECT id::text FROM time_entries";
+    // A page that lacks rows is kept; what it lacks is asked for all the same.
+    w.sandbox.add_fault(Fault {
+        path: "/timeentries".into(),
+        query: Some("page=3&".into()),
+        nth: None,
+        first: Some(1),
+        action: Action::DropRows { rows: PAGE / 2 },
+    });
+    assert_eq!(ids(&mut w, sql).len(), ROWS);
+    w.sandbox.clear_faults();
+    assert_eq!(ids(&mut w, sql).len(), ROWS);
+    // After an error nothing of the list is kept.
+    w.client.query("SELECT awork_fdw_cache_clear('consistent_cache')", &[]).unwrap();
+    let change = Change {
+        delete: (0..ROWS).map(RowName::Place).collect(),
+        insert: vec![Map::new(); ROWS],
+        ..change()
+    };
+    change_after(&w, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], &change);
+    w.failure(sql).is("40001", &["kept changing"]);
+    w.sandbox.clear_faults();
+    assert_eq!(ids(&mut w, sql).len(), ROWS);
+    assert!(w.notices.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_order_in_which_rows_move_is_kept() {
+    let Some(mut w) = workspace("consistent_order") else { return };
+    let sql = "SELECT updated_on::text FROM time_entries ORDER BY updated_on DESC";
+    change_after(&w, &[2, 5], &Change { delete: vec![RowName::Place(1)], ..change() });
+    let came = ids(&mut w, sql);
+    assert!((ROWS - 2..=ROWS).contains(&came.len()));
+    assert!(came.windows(2).all(|two| two[0] >= two[1]), "{came:?}");
+    // Some of a kept answer, then more of it: the rest has the order of the beginning.
+    let nested = "SELECT count(*) FROM (SELECT id, user_id FROM time_entries LIMIT 40) o
+        WHERE EXISTS (SELECT FROM (SELECT project_id FROM time_entries t WHERE t.user_id = o.user_id
+                                   ORDER BY updated_on DESC LIMIT 500) x
+                      WHERE x.project_id IS NOT NULL)";
+    assert!(w.client.query_one(nested, &[]).unwrap().get::<_, i64>(0) > 0);
+}
+
+#[test]
 fn a_list_that_never_rests_is_an_error() {
     let Some(mut w) = workspace("restless") else { return };
     // No row stays for longer than an answer.

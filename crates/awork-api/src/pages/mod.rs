@@ -22,6 +22,7 @@ use std::collections::HashSet;
 
 use crate::error::{Error, ErrorKind};
 
+pub(crate) use page::LARGEST;
 pub use page::Page;
 
 /// What an answer says about its list.
@@ -84,8 +85,10 @@ pub struct Pages {
     manner: Manner,
     /// The page that is asked for first.
     first: Page,
-    /// The most rows of a page.
+    /// The rows of a page, about.
     largest: u32,
+    /// The most rows of a page, as far as the server has shown.
+    most: u32,
     overlapping: bool,
     /// The rows of a page by the server, which does not heed what is asked for.
     own_size: Option<u64>,
@@ -112,6 +115,10 @@ pub struct Pages {
     attempts: u32,
     /// How often a page has come in the place of another one since then.
     repeats: u32,
+    /// Whether rows are missing: a page lacks some, or the end was never seen.
+    lacks_rows: bool,
+    /// Whether the last page has nothing new and is not full.
+    seems_over: bool,
     /// Whether nothing new was found then.
     in_vain: bool,
     /// How many pages in a row were empty.
@@ -152,6 +159,11 @@ impl Answer<'_> {
         self.start.saturating_add(self.rows)
     }
 
+    /// Whether it has as many rows as can be.
+    fn is_full(&self) -> bool {
+        self.rows >= self.size
+    }
+
     /// Whether the list goes no further.
     fn is_at_end(&self) -> bool {
         self.total.is_some_and(|total| self.end() >= total)
@@ -168,6 +180,7 @@ impl Pages {
             manner,
             first: Page { number: 1, size },
             largest: size,
+            most: page::LARGEST,
             overlapping: manner.overlaps(),
             own_size: None,
             ignores_header: false,
@@ -182,6 +195,8 @@ impl Pages {
             rows_to: 0,
             attempts: 0,
             repeats: 0,
+            lacks_rows: false,
+            seems_over: false,
             in_vain: false,
             empty: 0,
             newest: HashSet::new(),
@@ -213,7 +228,10 @@ impl Pages {
             None => self.first,
             Some(_) if self.is_complete => return None,
             Some(last) => {
-                let ahead = last.after(self.largest, self.overlapping);
+                // Pages of some sizes cannot be made to overlap.
+                let over = || Page::over(last.end(), self.largest, self.most).is_some();
+                self.overlapping = self.overlapping && over();
+                let ahead = last.after(self.largest, self.most, self.overlapping);
                 let is_announced = self.total.is_some_and(|total| last.end() < total);
                 match self.outstanding {
                     _ if is_announced => ahead,
@@ -282,7 +300,7 @@ impl Pages {
     /// or may be.
     pub fn remark(&self, resource: &str) -> Option<String> {
         let expected = self.total.map(|total| total.saturating_sub(self.first.start()));
-        let is_sure = self.is_steady || !self.overlapping;
+        let is_sure = self.is_steady || self.lacks_rows || !self.overlapping;
         match expected.filter(|&expected| is_sure && expected > self.rows) {
             Some(expected) => Some(format!(
                 "awork announced {expected} rows of \"{resource}\" and sent {}",
@@ -306,7 +324,9 @@ impl Pages {
         let is_second = answer.page.number == self.first.number + 1;
         let is_short = (1..self.first.size.into()).contains(&first_rows);
         let is_past_the_end = self.total.is_some_and(|total| answer.start >= total);
-        let is_alike = answer.rows == first_rows || is_past_the_end;
+        // What the header says is taken for true, unless rows come where there can be none.
+        let is_said = answer.said_size == Some(answer.page.size.into());
+        let is_alike = (answer.rows == first_rows && !is_said) || is_past_the_end;
         (is_second && is_short && is_alike).then_some(first_rows)
     }
 
@@ -352,12 +372,17 @@ impl Pages {
         self.ignores_header = answer.said_size.is_some_and(|said| said != answer.size);
         if answer.size != u64::from(answer.page.size) {
             self.largest = u32::try_from(answer.size).unwrap_or(u32::MAX).max(1);
+            if self.declared && self.largest < answer.page.size {
+                self.most = self.largest;
+            }
             self.asked = Some(Page { size: self.largest, ..answer.page });
         }
         self.overlapping &= answer.rows > 0 && answer.ids.iter().all(Option::is_some);
         let repeated = self.accept(answer, 0);
+        // awork may count after it has read, and a row may go in between.
+        let may_go_on = self.overlapping && self.declared && answer.is_full();
         self.is_complete = match answer.total {
-            Some(_) => !announced_more,
+            Some(_) => !announced_more && !may_go_on,
             None => !self.declared || answer.rows == 0,
         };
         Ok(Received::Rows(repeated))
@@ -390,6 +415,8 @@ impl Pages {
                 self.newest.extend(ids);
             }
         }
+        self.lacks_rows |= !answer.is_at_end() && !answer.is_full();
+        self.seems_over = self.in_vain && !answer.is_full();
         if !self.in_vain {
             (self.attempts, self.repeats, self.empty) = (0, 0, 0);
         }
@@ -434,7 +461,10 @@ impl Pages {
             // The page may be as large as pages are here.
             return last.following();
         }
-        Page::over(self.read_to, self.largest).unwrap_or(last.following())
+        if self.seems_over && self.total.is_none() {
+            return last.following();
+        }
+        Page::over(self.read_to, self.largest, self.most).unwrap_or(last.following())
     }
 }
 

@@ -18,6 +18,9 @@ impl Pages {
         let is_newest =
             |place: &usize| answer.ids[*place].is_some_and(|id| self.newest.contains(&id));
         let last = known.iter().copied().rfind(is_newest);
+        if !self.declared && !known.is_empty() && known.len() == answer.ids.len() {
+            return self.repeated(answer);
+        }
         if self.manner.rows_move {
             let expected = self.read_to.saturating_sub(answer.start);
             let is_as_before = known.len() as u64 == expected
@@ -27,18 +30,16 @@ impl Pages {
                 return Err(changed());
             }
         }
-        let is_full = answer.rows >= answer.size;
+        let is_full = answer.is_full();
         let Some(last) = last else {
             if known.is_empty() || !is_full {
                 return self.again(answer);
             }
             // Rows that came in front have moved rows to this page that came long before.
-            return Ok(Received::Rows(self.accept(answer, answer.ids.len())));
+            self.read_to = self.read_to.max(answer.end());
+            return Ok(Received::Nothing);
         };
         let has_nothing_new = last + 1 == answer.ids.len();
-        if has_nothing_new && !self.declared {
-            return self.repeated(answer);
-        }
         let is_longer = answer.total.is_some() && answer.total > self.total;
         let is_next = self.attempts == 0 && answer.end() > self.read_to && is_full;
         if has_nothing_new && is_next && !answer.is_at_end() && !is_longer {
@@ -56,19 +57,30 @@ impl Pages {
         }
         self.is_complete = match self.total {
             // What is missing there has been looked for twice.
-            Some(total) => answer.rows_end() >= total || self.empty > 1,
-            None => self.in_vain && !is_full,
+            Some(total) => {
+                // awork may count after it has read, and a row may go in between.
+                let is_over = answer.rows_end() >= total && !(is_full && self.declared);
+                self.lacks_rows |= !is_over && self.empty > 1;
+                is_over || self.empty > 1
+            }
+            // An empty page is.
+            None => false,
         };
         Ok(Received::Rows(repeated))
     }
 
     /// Between the page and what has been read there may be rows, which are to be read first.
     fn again(&mut self, answer: &Answer<'_>) -> Result<Received, Error> {
+        if answer.rows == 0 && self.total.is_none() && self.seems_over {
+            self.is_complete = true;
+            return Ok(Received::Nothing);
+        }
         let is_said_to_have_rows = answer.total.is_some_and(|total| answer.start < total);
         if answer.rows == 0 && is_said_to_have_rows && self.in_vain && self.attempts > 0 {
             // What comes before it has been looked at again, and goes no further.
             self.empty += 1;
             self.is_complete = self.empty > 1;
+            self.lacks_rows = true;
             return Ok(Received::Nothing);
         }
         self.attempts += 1;
@@ -81,8 +93,9 @@ impl Pages {
             _ => return Err(changed()),
         };
         let to = self.total.map_or(answer.page.end(), |total| answer.page.end().min(total));
-        let over =
-            |end: u64, by| Page::over(end.saturating_sub(by).saturating_add(1), self.largest);
+        let over = |end: u64, by| {
+            Page::over(end.saturating_sub(by).saturating_add(1), self.largest, self.most)
+        };
         let pages = std::iter::successors(over(read_to, by), |page| {
             let next = over(page.end(), largest / 4).filter(|next| next.end() > page.end());
             next.or_else(|| over(page.end(), 1)).filter(|_| page.end() < to)

@@ -10,7 +10,7 @@ pub struct Page {
 }
 
 /// The largest page that awork gives (API documentation, "Pagination").
-const LARGEST: u32 = 1000;
+pub(crate) const LARGEST: u32 = 1000;
 
 impl Page {
     /// What has no pages, or of which one is enough.
@@ -31,24 +31,27 @@ impl Page {
         Self { number: self.number.saturating_add(1), ..self }
     }
 
-    /// The page to ask for after this one, of `largest` rows at the most.
-    pub(crate) fn after(self, largest: u32, overlapping: bool) -> Self {
-        let over = overlapping.then(|| Self::over(self.end(), largest)).flatten();
+    /// The page to ask for after this one, of about `size` rows and of `most` at the most.
+    pub(crate) fn after(self, size: u32, most: u32, overlapping: bool) -> Self {
+        let over = overlapping.then(|| Self::over(self.end(), size, most)).flatten();
         over.unwrap_or_else(|| self.following())
     }
 
     /// The page that begins before the row `end`, by a row at least, and reaches the farthest
-    /// beyond, of about `size` rows: pages begin at multiples of their sizes. None where awork has
-    /// no such page.
-    pub(super) fn over(end: u64, size: u32) -> Option<Self> {
+    /// beyond, of about `size` rows and of `most` at the most: pages begin at multiples of their
+    /// sizes. None where there is no such page.
+    pub(super) fn over(end: u64, size: u32, most: u32) -> Option<Self> {
         let reaching = |size: u32| {
             let number = end.saturating_sub(1) / u64::from(size) + 1;
             Some(Self { number, size }).filter(|page| page.end() > end)
         };
-        let size = size.clamp(1, LARGEST);
-        let most = LARGEST.min(size + size / 8);
-        let farthest = (size / 2 + 1..=most).filter_map(reaching).max_by_key(|page| page.end());
-        farthest.or_else(|| (size..=LARGEST.min(size + 32)).find_map(reaching))
+        let most = most.clamp(1, LARGEST);
+        let size = size.clamp(1, most);
+        let near = size / 2 + 1..=most.min(size + size / 8);
+        let farthest = near.filter_map(reaching).max_by_key(|page| page.end());
+        farthest
+            .or_else(|| (size..=most.min(size + 32)).find_map(reaching))
+            .or_else(|| (2..size).rev().find_map(reaching))
     }
 }
 
@@ -61,17 +64,17 @@ mod tests {
         for size in [2, 3, 7, 10, 50, 100, 999, 1000] {
             let mut end = u64::from(size);
             for _ in 0..2000 {
-                let page = Page::over(end, size).unwrap();
+                let page = Page::over(end, size, LARGEST).unwrap();
                 assert!(page.start() < end && end < page.end(), "{page:?} over {end}");
                 assert!(page.size <= size + 32, "{page:?} for {size}");
                 end = page.end();
             }
         }
         let page = |number, size| Page { number, size };
-        assert_eq!(Page::over(1000, 1000), Some(page(2, 999)));
-        assert_eq!(Page::over(1998, 1000), Some(page(3, 998)));
-        assert_eq!(Page::over(1, 1), Some(page(1, 2)));
-        assert_eq!(Page::over(0, 1000), Some(page(1, 1000)));
+        assert_eq!(Page::over(1000, 1000, LARGEST), Some(page(2, 999)));
+        assert_eq!(Page::over(1998, 1000, LARGEST), Some(page(3, 998)));
+        assert_eq!(Page::over(1, 1, LARGEST), Some(page(1, 2)));
+        assert_eq!(Page::over(0, 1000, LARGEST), Some(page(1, 1000)));
     }
 
     #[test]
@@ -79,7 +82,7 @@ mod tests {
         for (rows, most) in [(990, 1), (1_990, 2), (4_980, 5), (100_000, 104), (1_000_000, 1_040)] {
             let (mut end, mut pages) = (1000, 1);
             while end < rows {
-                end = Page::over(end, 1000).unwrap().end();
+                end = Page::over(end, 1000, LARGEST).unwrap().end();
                 pages += 1;
             }
             assert!(pages <= most, "{pages} pages for {rows} rows");

@@ -43,6 +43,8 @@ pub(super) enum Part {
     First(PagedList),
     /// A page of a list whose first page was asked for then.
     Later(u64),
+    /// Such a page once more, since its answer does not go together with the others.
+    Again(u64),
     /// A page of a list that the cache had whole.
     Kept(Arc<KeptPages>),
 }
@@ -94,10 +96,16 @@ impl Request<'_> {
             self.used(copy.date);
             return Ok(Fetched { batch, info, date: copy.date, kept: None });
         }
-        let together_with = if let Part::Later(date) = part { Some(*date) } else { None };
+        let together_with = match part {
+            Part::Later(date) | Part::Again(date) => Some(*date),
+            Part::Only | Part::First(_) | Part::Kept(_) => None,
+        };
         let key = kept::key(client, self.job, target, self.wanted, together_with);
         let mut pause = SHORTEST_PAUSE;
         let ticket = loop {
+            if matches!(part, Part::Again(_)) {
+                break cache.renew(&key);
+            }
             match cache.look(&key, ttl) {
                 Found::Answer(info, batch, date) => {
                     let mut kept = None;

@@ -32,10 +32,11 @@ impl PagedList {
         let size = first.page_size.filter(|&size| size > 0).unwrap_or(self.first.size.into());
         let size = u32::try_from(size).ok()?;
         let largest = if size < self.first.size { size } else { self.page_size };
+        let most = if size < self.first.size { size } else { crate::pages::LARGEST };
         let (total, overlapping) = (first.total?, self.overlapping);
         let begin = Page { size, ..self.first };
         Some(std::iter::successors(Some(begin), move |page| {
-            let next = page.after(largest, overlapping);
+            let next = page.after(largest, most, overlapping);
             Some(next).filter(|_| page.end() < total)
         }))
     }

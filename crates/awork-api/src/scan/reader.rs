@@ -42,6 +42,12 @@ pub(super) fn run(
             Ok(()) => Event::End,
             Err(error) => {
                 reader.client.failed(&error);
+                if error.kind == ErrorKind::Changed
+                    && let Some(cache) = cache::cache()
+                {
+                    // What is kept of the list does not go together, and is not to serve again.
+                    cache.clear(reader.client.workspace_id());
+                }
                 Event::Failed(error)
             }
         };
@@ -344,18 +350,18 @@ impl Reader {
 
     /// Asks for a page after those that are on their way.
     fn ask_for(&self, reading: &mut Reading, at: usize, page: Page) {
-        let in_flight = self.in_flight(reading, at, page);
+        let in_flight = self.in_flight(reading, at, page, false);
         reading.in_flight.extend(in_flight);
     }
 
     /// Asks for a page that is to be read before those that are on their way.
     fn ask_first(&self, reading: &mut Reading, at: usize, page: Page) {
-        if let Some(in_flight) = self.in_flight(reading, at, page) {
+        if let Some(in_flight) = self.in_flight(reading, at, page, true) {
             reading.in_flight.push_front(in_flight);
         }
     }
 
-    fn in_flight(&self, reading: &Reading, at: usize, page: Page) -> Option<InFlight> {
+    fn in_flight(&self, reading: &Reading, at: usize, page: Page, again: bool) -> Option<InFlight> {
         let open = &reading.open[at];
         let list = PagedList {
             target: request::target(self.job.resource, &open.bindings)?,
@@ -368,10 +374,11 @@ impl Reader {
         let is_paged = open.pages.is_paged();
         let target = if is_paged { list.page(page) } else { list.target.clone() };
         let part = match (&open.kept, open.read_since) {
-            (Some(kept), _) => Part::Kept(kept.clone()),
-            (None, Some(date)) => Part::Later(date),
-            (None, None) if is_paged => Part::First(list),
-            (None, None) => Part::Only,
+            (Some(kept), _) if !again => Part::Kept(kept.clone()),
+            (_, Some(date)) if again => Part::Again(date),
+            (_, Some(date)) => Part::Later(date),
+            (_, None) if is_paged => Part::First(list),
+            (_, None) => Part::Only,
         };
         let task = self.fetch(target, page, Wanted::Rows, part);
         Some(InFlight { list: open.number, page, revision: reading.revision, task })
@@ -382,7 +389,7 @@ impl Reader {
         Manner {
             consistency: self.job.consistency,
             has_ids: self.job.projection.reads_ids(),
-            rows_move: asked.orderby.as_deref().is_some_and(|by| !request::is_stable(by)),
+            rows_move: asked.orderby.as_deref().is_none_or(|by| !request::is_stable(by)),
         }
     }
 
@@ -391,6 +398,8 @@ impl Reader {
     fn should_leave_order(&self, reading: &Reading, info: PageInfo, first: &Batch) -> bool {
         matches!(self.job.start, Start::Beginning | Start::All)
             && self.job.consistency == Consistency::Strict
+            && reading.asked.orderby.is_some()
+            && !self.leaves_order.load(Ordering::Relaxed)
             && self.manner(&reading.asked).rows_move
             && info.total.is_none_or(|total| total > first.rows() as u64)
     }
@@ -544,7 +553,9 @@ impl Reader {
         reading.asked = asked;
         let head: HashSet<u128> = received.batch.ids().iter().flatten().copied().collect();
         self.begin(reading, 0).await;
-        let all = received.info.total.is_some_and(|total| total <= came);
+        // awork may count after it has read, and a row may go in between.
+        let is_full = came >= rows.max(1).into();
+        let all = received.info.total.is_some_and(|total| total <= came) && !is_full;
         let sent = self.outlet.send(Event::Rows(received.batch, bindings.clone(), all)).await;
         if all || !sent {
             return Ok(Head::Enough);

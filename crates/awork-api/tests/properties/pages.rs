@@ -77,6 +77,9 @@ fn headers_of_any_numbers_are_no_danger() {
     });
 }
 
+/// What an answer has: rows and the total.
+type Seen = (Vec<u128>, u64);
+
 /// A change of a list between two answers.
 #[derive(Debug, Clone)]
 enum Change {
@@ -137,7 +140,7 @@ fn rows_that_are_there_all_the_time_come_once() {
         let mut pages = Pages::new(true, size, manner);
         let mut came: Vec<u128> = Vec::new();
         // Requests in the order in which they are awaited; the server answers them in any order.
-        let mut in_flight: VecDeque<(Page, Option<(Vec<u128>, u64)>)> = VecDeque::new();
+        let mut in_flight: VecDeque<(Page, Option<Seen>)> = VecDeque::new();
         let mut changes = changes.into_iter();
         let mut steps = 0;
         while !pages.is_done() {
