@@ -2,6 +2,7 @@
 //! awork sorts text, GUIDs and nulls by rules of its own.
 
 use awork_api::filter::{Field, Reason};
+use awork_api::request;
 use pgrx::{PgList, pg_sys};
 
 use super::clause;
@@ -30,7 +31,13 @@ pub(super) unsafe fn useful_pathkeys(
     // SAFETY: as the caller promises.
     unsafe {
         let pathkeys = (*root).query_pathkeys;
-        let order = of_pathkeys(baserel, relation, question, pathkeys).unless_refused(relation);
+        let mut order = of_pathkeys(baserel, relation, question, pathkeys).unless_refused(relation);
+        if (*root).tuple_fraction == 0.0 {
+            // All rows are wanted. In an order in which rows move when they are changed, one could
+            // move from pages that are still to be read to those that have been.
+            let moving = order.keys.iter().position(|key| !request::is_stable(&key.path));
+            order.keys.truncate(moving.unwrap_or(order.keys.len()));
+        }
         let mut list = PgList::<pg_sys::PathKey>::new();
         for pathkey in
             PgList::<pg_sys::PathKey>::from_pg(pathkeys).iter_ptr().take(order.keys.len())

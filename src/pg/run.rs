@@ -9,7 +9,7 @@ use std::task::{Poll, ready};
 
 use awork_api::deadline;
 use awork_api::error::{Error, ErrorKind};
-use awork_api::request::{self, Bindings};
+use awork_api::request::Bindings;
 use awork_api::rows::Batch;
 use awork_api::scan::{Begun, Event, Scan, Start};
 use pgrx::PgMemoryContexts;
@@ -317,8 +317,6 @@ impl ScanState {
             Some(asking) => {
                 asking.bindings.len() == 1
                     && asking.start != Start::Count
-                    // The rest may be asked for in another order than the beginning.
-                    && asking.order.required.as_deref().is_none_or(request::is_stable)
                     && run.begun.is_some_and(|begun| begun.skipped == 0)
                     && !self.fans_out()
             }

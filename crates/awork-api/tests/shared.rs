@@ -66,7 +66,7 @@ fn a_whole_list_serves_for_a_part_of_it() {
     let counted = Job { start: Start::Count, conjuncts: vec![billable(false)], ..part() };
     let counted = awork.read(cached(counted)).begun().total;
     assert_eq!(counted, Some(all.rows.iter().filter(|row| *row == "false").count() as u64));
-    let order = Order { required: Some("createdOn desc".into()), ..Order::default() };
+    let order = Order { required: Some("createdOn desc".into()), ..part().order };
     let ordered = awork.read(cached(Job { order, ..part() }));
     assert!(!awork.sandbox.log().is_empty() && ordered.begun().ordered);
 }
@@ -199,7 +199,8 @@ fn requests_of_others_count() {
     std::thread::scope(|threads| {
         for client in &strangers {
             threads.spawn(|| {
-                let job = Job { page_size: 20, ..job("time_entries") };
+                let relaxed = Consistency::Relaxed;
+                let job = Job { page_size: 20, consistency: relaxed, ..job("time_entries") };
                 let mut scan = awork_api::scan::Scan::start(client.clone(), job).unwrap();
                 let mut delivered = Delivered::default();
                 delivered.take(&mut scan, true);

@@ -278,8 +278,16 @@ fn shown(entry: &LogEntry) -> String {
     let path = entry.path.strip_prefix("/api/v1").unwrap_or(&entry.path);
     let others = entry.query.iter().filter(|(name, _)| !LAST.contains(&name.as_str()));
     let last = LAST.iter().filter_map(|last| entry.query.iter().find(|(name, _)| name == last));
-    let query: Vec<String> =
-        others.chain(last).map(|(name, value)| format!("{name}={value}")).collect();
+    // Pages overlap, so that later ones have somewhat fewer rows than the first.
+    let is_later = entry.parameter("page").is_some_and(|page| page != "1");
+    let is_nearly_whole = |value: &str| value.parse().is_ok_and(|rows| (990..1000).contains(&rows));
+    let query: Vec<String> = others
+        .chain(last)
+        .map(|(name, value)| match name.as_str() {
+            "pageSize" if is_later && is_nearly_whole(value) => "pageSize=1000".to_owned(),
+            _ => format!("{name}={value}"),
+        })
+        .collect();
     let method = if entry.method == "GET" { "" } else { entry.method.as_str() };
     let separator = if query.is_empty() { "" } else { "?" };
     format!("{method}{path}{separator}{}", query.join("&"))

@@ -1,8 +1,6 @@
 //! Which filters and which order a list is asked for with: all that awork has not refused
 //! before. Finds out what it refuses by asking for a single row with each part alone.
 
-use std::sync::atomic::Ordering;
-
 use tokio::task::JoinSet;
 
 use super::fetch::stopped;
@@ -62,12 +60,7 @@ impl Reader {
             kept.clear();
         }
         let mut order = None;
-        let leaves_order = self.leaves_order.load(Ordering::Relaxed);
-        let left = |required: bool| required && leaves_order;
         for (text, required) in job.order.candidates() {
-            if left(required) {
-                continue;
-            }
             if refused(&order_signature(&text)) {
                 self.progress.leave_out(&order_signature(&text));
             } else {

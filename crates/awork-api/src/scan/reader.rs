@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -20,7 +20,7 @@ use super::{Begun, Event, Outlet, Progress};
 use crate::catalogue::Location;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::pages::{Consistency, Manner, Page, PageInfo, Pages, Received};
+use crate::pages::{Manner, Page, PageInfo, Pages, Received};
 use crate::request::{self, Bindings};
 use crate::rows::Batch;
 use crate::shared::cache;
@@ -36,8 +36,7 @@ pub(super) fn run(
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let fans_out = job.bindings.iter().any(|b| is_missing_one(&job, b));
-        let (job, leaves_order) = (Arc::new(job), AtomicBool::new(false));
-        let reader = Reader { client, job, progress, permits, fans_out, leaves_order, outlet };
+        let reader = Reader { client, job: Arc::new(job), progress, permits, fans_out, outlet };
         let last = match reader.read().await {
             Ok(()) => Event::End,
             Err(error) => {
@@ -66,8 +65,6 @@ pub(super) struct Reader {
     pub(super) permits: Arc<Semaphore>,
     /// Whether the lists of all parents are read.
     pub(super) fans_out: bool,
-    /// Whether lists are asked for without the order that the consumer relies on: it sorts.
-    pub(super) leaves_order: AtomicBool,
     pub(super) outlet: Outlet,
 }
 
@@ -141,8 +138,7 @@ impl Reader {
         let outlet = Outlet { sender, waker: None, demand: None };
         let progress = Arc::default();
         let permits = Arc::new(Semaphore::new(client.settings().max_concurrency));
-        let (job, leaves_order) = (Arc::new(job), AtomicBool::new(false));
-        Self { client, job, progress, permits, fans_out: false, leaves_order, outlet }
+        Self { client, job: Arc::new(job), progress, permits, fans_out: false, outlet }
     }
 
     /// Asks for a page of a list without a filter.
@@ -209,12 +205,6 @@ impl Reader {
             };
             let more_lists = !reading.pending.is_empty() || !lists.is_exhausted();
             if !reading.begun && !reading.is_as_asked(at, page, received.info) {
-                reading.read_from_the_first(at);
-                continue;
-            }
-            if !reading.begun && self.should_leave_order(&reading, received.info, &received.batch) {
-                self.leaves_order.store(true, Ordering::Relaxed);
-                reading.asked = self.asked(&reading.open[at].bindings);
                 reading.read_from_the_first(at);
                 continue;
             }
@@ -389,19 +379,9 @@ impl Reader {
         Manner {
             consistency: self.job.consistency,
             has_ids: self.job.projection.reads_ids(),
-            rows_move: asked.orderby.as_deref().is_none_or(|by| !request::is_stable(by)),
+            // Where awork knows no order, that of its own is taken for one.
+            rows_move: asked.orderby.as_deref().is_some_and(|by| !request::is_stable(by)),
         }
-    }
-
-    /// Whether a list that has several pages is better sorted here: rows move in its order when
-    /// they are changed, and would be missed where they move to a page that has been read.
-    fn should_leave_order(&self, reading: &Reading, info: PageInfo, first: &Batch) -> bool {
-        matches!(self.job.start, Start::Beginning | Start::All)
-            && self.job.consistency == Consistency::Strict
-            && reading.asked.orderby.is_some()
-            && !self.leaves_order.load(Ordering::Relaxed)
-            && self.manner(&reading.asked).rows_move
-            && info.total.is_none_or(|total| total > first.rows() as u64)
     }
 
     /// After a failed request: asks for the list again with what awork does not refuse, where
