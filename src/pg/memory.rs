@@ -5,6 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::Ordering;
+
+use awork_api::client::LARGE_ANSWER;
 
 #[global_allocator]
 static ALLOCATOR: Mappings = Mappings;
@@ -15,6 +18,18 @@ struct Mappings;
 /// memory is mapped anew. What glibc keeps grows with the largest piece that it has given
 /// (mallopt(3), `M_MMAP_THRESHOLD`).
 const LARGE: usize = 1 << 20;
+
+/// Gives back what the system's allocator has kept of earlier statements, if one of them has had a
+/// very large answer: PostgreSQL's own copies of its rows come from there.
+pub(super) fn give_back() {
+    if LARGE_ANSWER.swap(false, Ordering::Relaxed) {
+        // SAFETY: a function without conditions (malloc_trim(3)).
+        #[cfg(target_env = "gnu")]
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
+}
 
 /// The smallest page of memory that a platform has, at whose multiples mappings begin.
 const PAGE: usize = 4096;

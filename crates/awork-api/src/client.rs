@@ -23,7 +23,7 @@
 //! what it has begun to send it has: an answer that stops is cut, and is better asked for again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -59,6 +59,12 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// The share of `request_timeout` for which a body that has begun may stop.
 const IDLE_SHARE: u32 = 4;
+
+/// Whether an answer was so large that much memory may be left over from it.
+pub static LARGE_ANSWER: AtomicBool = AtomicBool::new(false);
+
+/// More bytes than most answers have.
+const LARGE: usize = 8 << 20;
 
 /// A workspace as one identity sees it.
 #[derive(Debug)]
@@ -426,6 +432,9 @@ impl Client {
             .map_err(stopped)?
             .map_err(|e| self.transport(&e, Some(status), token))?
         {
+            if body.len() + chunk.len() > LARGE {
+                LARGE_ANSWER.store(true, Ordering::Relaxed);
+            }
             if body.len() + chunk.len() > limit {
                 return Err(Failure::last(
                     Error::new(

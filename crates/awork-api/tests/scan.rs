@@ -368,7 +368,8 @@ fn an_order_in_which_rows_move_must_not_change() {
     assert_eq!(delivered.rows.len(), SCALE);
     assert_eq!(delivered.distinct().len(), SCALE);
     // A row that is changed moves to the front, where the pages have been read.
-    let update = Update { row: RowName::Place(0), set: serde_json::Map::new() };
+    let last = delivered.rows[SCALE - 1].clone();
+    let update = Update { row: RowName::Id(last), set: serde_json::Map::new() };
     let change =
         Change { resource: "time_entries".into(), update: vec![update], ..Change::default() };
     awork.fault("/timeentries", Some("page=2&"), Action::Change { change });

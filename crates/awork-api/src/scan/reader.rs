@@ -57,6 +57,9 @@ pub(super) fn run(
 /// The most pages that are read from the cache rather than to ask awork for a part of them.
 const LARGEST_WHOLE: u64 = 100;
 
+/// How often pages of a list are asked for again that were refused after others were not.
+const REFUSALS: u32 = 3;
+
 pub(super) struct Reader {
     pub(super) client: Arc<Client>,
     pub(super) job: Arc<Job>,
@@ -81,8 +84,8 @@ struct Open {
     kept: Option<Arc<KeptPages>>,
     /// Rows that have come before the pages began.
     head: HashSet<u128>,
-    /// Whether a page was refused that was like others before it.
-    refused: bool,
+    /// How often a page was refused that was like others before it.
+    refused: u32,
 }
 
 /// A list that is to be read.
@@ -297,7 +300,7 @@ impl Reader {
                     read_since: None,
                     kept: pending.kept,
                     head: pending.head,
-                    refused: false,
+                    refused: 0,
                 });
                 reading.lists_opened += 1;
                 continue;
@@ -397,9 +400,9 @@ impl Reader {
         let was = reading.asked.clone();
         let open = &mut reading.open[at];
         let is_refusal = Self::is_refusal(&error, &open.filter, was.orderby.as_deref());
-        if is_refusal && page != open.pages.first() && !open.refused {
+        if is_refusal && page != open.pages.first() && open.refused < REFUSALS {
             // What was fine for the pages before it is so most likely.
-            open.refused = true;
+            open.refused += 1;
             self.ask_first(reading, at, page);
             return Ok(());
         }

@@ -52,10 +52,17 @@ pub async fn pages(
     loop {
         while in_flight.len() < max {
             let Some(page) = chosen.next() else { break };
-            in_flight.push_back(reader.page(&bindings, page, &asked));
+            in_flight.push_back((page, reader.page(&bindings, page, &asked)));
         }
-        let Some(task) = in_flight.pop_front() else { break };
-        batches.push(task.await.map_err(|_| stopped())??.batch);
+        let Some((page, task)) = in_flight.pop_front() else { break };
+        let fetched = match task.await.map_err(|_| stopped())? {
+            // What was fine for the first page is so most likely.
+            Err(error) if Reader::is_refusal(&error, "", asked.orderby.as_deref()) => {
+                reader.page(&bindings, page, &asked).await.map_err(|_| stopped())?
+            }
+            other => other,
+        };
+        batches.push(fetched?.batch);
     }
     crate::totals::note(reader.client.scope(), reader.job.resource, total);
     Ok((batches, total))
