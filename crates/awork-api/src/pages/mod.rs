@@ -4,11 +4,11 @@
 //! A list may change while it is read: rows come and go, or begin and cease to satisfy a filter,
 //! so that others move to other pages. There are two ways to read it:
 //!
-//! - [`overlapping`]: each page begins before the end of the one before. Where it has a row of that
+//! - Overlapping: each page begins before the end of the one before. Where it has a row of that
 //!   one, no row that was there all the time can have been missed between the two, whatever has
 //!   happened; where it has none, what may have been missed is read again. This takes rows with
 //!   identities, and an order in which no two rows change places.
-//! - [`side_by_side`]: the pages meet. What has moved is noticed by the totals and by rows that
+//! - Side by side: the pages meet. What has moved is noticed by the totals and by rows that
 //!   come twice, unless one change hides another.
 //!
 //! A page with fewer rows than asked for, even none, is not the end of a list: awork has dropped
