@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::{Stage, short};
+use super::{SIDE_BY_SIDE, Stage, short};
 use crate::plain::Columns;
 use crate::report::{Report, Spread};
 use crate::sandbox::Sandbox;
@@ -29,7 +29,7 @@ fn scan(
 ) -> Result<(), Box<dyn Error>> {
     let sandbox = Sandbox::of_scale(&stage.sandbox, scale, &[&["--rate-limit"], flags].concat())?;
     sandbox.set_latency(stage.latency_ms)?;
-    stage.cluster.import("bench_limited", &sandbox.url, stage.concurrency, "")?;
+    stage.cluster.import("bench_limited", &sandbox.url, stage.concurrency, SIDE_BY_SIDE)?;
     let (mut wall, mut refused, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         sandbox.clear_log()?;
