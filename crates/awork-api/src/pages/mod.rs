@@ -403,7 +403,8 @@ impl Pages {
         let new = answer.rows - repeated.len() as u64;
         self.rows += new;
         self.in_vain = new == 0;
-        let goes_on = self.last.is_none_or(|last| ids.contains(&last));
+        let has_last = self.last.is_none_or(|last| ids.contains(&last));
+        let goes_on = !self.overlapping || has_last;
         if self.in_vain && !self.manner.rows_move {
             self.older.extend(ids);
         } else {

@@ -249,3 +249,10 @@ fn changes_are_told() {
         Some("the list of \"tasks\" changed while it was read")
     );
 }
+
+#[test]
+fn identities_are_kept_of_the_last_pages_only() {
+    let mut pages = relaxed(true, 10);
+    read(&mut pages, |p| (slice(p, 10, 900), info(900))).unwrap();
+    assert_eq!(pages.newest.len() + pages.older.len(), 20);
+}
