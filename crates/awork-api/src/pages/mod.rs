@@ -21,8 +21,8 @@ mod side_by_side;
 use std::collections::HashSet;
 
 use crate::error::{Error, ErrorKind};
+use crate::settings::MAX_PAGE_SIZE;
 
-pub(crate) use page::LARGEST;
 pub use page::Page;
 
 /// What an answer says about its list.
@@ -86,7 +86,7 @@ pub struct Pages {
     /// The page that is asked for first.
     first: Page,
     /// The rows of a page, about.
-    largest: u32,
+    page_size: u32,
     /// The most rows of a page, as far as the server has shown.
     most: u32,
     overlapping: bool,
@@ -179,8 +179,8 @@ impl Pages {
             declared,
             manner,
             first: Page { number: 1, size },
-            largest: size,
-            most: page::LARGEST,
+            page_size: size,
+            most: MAX_PAGE_SIZE,
             overlapping: manner.overlaps(),
             own_size: None,
             ignores_header: false,
@@ -228,13 +228,9 @@ impl Pages {
             None => self.first,
             Some(_) if self.is_complete => return None,
             Some(last) => {
-                // Pages of some sizes cannot be made to overlap.
-                let over = || Page::over(last.end(), self.largest, self.most).is_some();
-                self.overlapping = self.overlapping && over();
-                let ahead = last.after(self.largest, self.most, self.overlapping);
                 let is_announced = self.total.is_some_and(|total| last.end() < total);
                 match self.outstanding {
-                    _ if is_announced => ahead,
+                    _ if is_announced => self.ahead(last),
                     0 => self.after_all(last),
                     _ => return None,
                 }
@@ -274,8 +270,8 @@ impl Pages {
             // Its pages cannot be made to overlap.
             self.overlapping = false;
             self.own_size = Some(size);
-            self.largest = u32::try_from(size).unwrap_or(u32::MAX);
-            self.asked = self.asked.map(|asked| Page { size: self.largest, ..asked });
+            self.page_size = u32::try_from(size).unwrap_or(u32::MAX);
+            self.asked = self.asked.map(|asked| Page { size: self.page_size, ..asked });
             self.read_to = size.saturating_mul(page.number - 1);
             answer = self.answer(page, rows as u64, ids, info);
         }
@@ -371,11 +367,11 @@ impl Pages {
         self.first_rows = Some(answer.rows);
         self.ignores_header = answer.said_size.is_some_and(|said| said != answer.size);
         if answer.size != u64::from(answer.page.size) {
-            self.largest = u32::try_from(answer.size).unwrap_or(u32::MAX).max(1);
-            if self.declared && self.largest < answer.page.size {
-                self.most = self.largest;
+            self.page_size = u32::try_from(answer.size).unwrap_or(u32::MAX).max(1);
+            if self.declared && self.page_size < answer.page.size {
+                self.most = self.page_size;
             }
-            self.asked = Some(Page { size: self.largest, ..answer.page });
+            self.asked = Some(Page { size: self.page_size, ..answer.page });
         }
         self.overlapping &= answer.rows > 0 && answer.ids.iter().all(Option::is_some);
         let repeated = self.accept(answer, 0);
@@ -454,18 +450,27 @@ impl Pages {
         .hint("The server seems to ignore the parameter \"page\", so that the list cannot be read to its end."))
     }
 
+    fn ahead(&mut self, last: Page) -> Page {
+        let over = || Page::over(last.end(), self.page_size, self.most);
+        let over = self.overlapping.then(over).flatten();
+        // Pages of some sizes cannot be made to overlap.
+        self.overlapping = over.is_some();
+        over.unwrap_or_else(|| last.following())
+    }
+
     /// What to look for where all that is announced has been asked for and has come, and yet
     /// the end has not been seen.
     fn after_all(&self, last: Page) -> Page {
         let is_alone = last == self.first && self.first_rows < Some(last.size.into());
-        if !self.overlapping || (is_alone && self.total.is_some()) {
+        let may_follow = match self.total {
             // The page may be as large as pages are here.
+            Some(_) => is_alone,
+            None => self.seems_over,
+        };
+        if !self.overlapping || may_follow {
             return last.following();
         }
-        if self.seems_over && self.total.is_none() {
-            return last.following();
-        }
-        Page::over(self.read_to, self.largest, self.most).unwrap_or(last.following())
+        Page::over(self.read_to, self.page_size, self.most).unwrap_or(last.following())
     }
 }
 

@@ -84,20 +84,20 @@ impl Pages {
             return Ok(Received::Nothing);
         }
         self.attempts += 1;
-        let largest = u64::from(self.largest);
+        let size = u64::from(self.page_size);
         let (read_to, by) = match self.attempts {
-            1 => (self.read_to, largest / 4),
-            2 => (self.rows_to, largest / 4),
-            3 => (self.rows_to, largest),
-            4 => (self.rows_to, largest * 4),
+            1 => (self.read_to, size / 4),
+            2 => (self.rows_to, size / 4),
+            3 => (self.rows_to, size),
+            4 => (self.rows_to, size * 4),
             _ => return Err(changed()),
         };
         let to = self.total.map_or(answer.page.end(), |total| answer.page.end().min(total));
         let over = |end: u64, by| {
-            Page::over(end.saturating_sub(by).saturating_add(1), self.largest, self.most)
+            Page::over(end.saturating_sub(by).saturating_add(1), self.page_size, self.most)
         };
         let pages = std::iter::successors(over(read_to, by), |page| {
-            let next = over(page.end(), largest / 4).filter(|next| next.end() > page.end());
+            let next = over(page.end(), size / 4).filter(|next| next.end() > page.end());
             next.or_else(|| over(page.end(), 1)).filter(|_| page.end() < to)
         });
         let pages: Vec<Page> = pages.take(MOST).collect();

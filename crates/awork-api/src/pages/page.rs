@@ -1,5 +1,7 @@
 //! A page of a list, and which one follows another.
 
+use crate::settings::MAX_PAGE_SIZE;
+
 /// A page as it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Page {
@@ -8,9 +10,6 @@ pub struct Page {
     /// Rows, at the most.
     pub size: u32,
 }
-
-/// The largest page that awork gives (API documentation, "Pagination").
-pub(crate) const LARGEST: u32 = 1000;
 
 impl Page {
     /// What has no pages, or of which one is enough.
@@ -45,7 +44,7 @@ impl Page {
             let number = end.saturating_sub(1) / u64::from(size) + 1;
             Some(Self { number, size }).filter(|page| page.end() > end)
         };
-        let most = most.clamp(1, LARGEST);
+        let most = most.clamp(1, MAX_PAGE_SIZE);
         let size = size.clamp(1, most);
         let near = size / 2 + 1..=most.min(size + size / 8);
         let farthest = near.filter_map(reaching).max_by_key(|page| page.end());
@@ -64,17 +63,17 @@ mod tests {
         for size in [2, 3, 7, 10, 50, 100, 999, 1000] {
             let mut end = u64::from(size);
             for _ in 0..2000 {
-                let page = Page::over(end, size, LARGEST).unwrap();
+                let page = Page::over(end, size, MAX_PAGE_SIZE).unwrap();
                 assert!(page.start() < end && end < page.end(), "{page:?} over {end}");
                 assert!(page.size <= size + 32, "{page:?} for {size}");
                 end = page.end();
             }
         }
         let page = |number, size| Page { number, size };
-        assert_eq!(Page::over(1000, 1000, LARGEST), Some(page(2, 999)));
-        assert_eq!(Page::over(1998, 1000, LARGEST), Some(page(3, 998)));
-        assert_eq!(Page::over(1, 1, LARGEST), Some(page(1, 2)));
-        assert_eq!(Page::over(0, 1000, LARGEST), Some(page(1, 1000)));
+        assert_eq!(Page::over(1000, 1000, MAX_PAGE_SIZE), Some(page(2, 999)));
+        assert_eq!(Page::over(1998, 1000, MAX_PAGE_SIZE), Some(page(3, 998)));
+        assert_eq!(Page::over(1, 1, MAX_PAGE_SIZE), Some(page(1, 2)));
+        assert_eq!(Page::over(0, 1000, MAX_PAGE_SIZE), Some(page(1, 1000)));
     }
 
     #[test]
@@ -82,7 +81,7 @@ mod tests {
         for (rows, most) in [(990, 1), (1_990, 2), (4_980, 5), (100_000, 104), (1_000_000, 1_040)] {
             let (mut end, mut pages) = (1000, 1);
             while end < rows {
-                end = Page::over(end, 1000, LARGEST).unwrap().end();
+                end = Page::over(end, 1000, MAX_PAGE_SIZE).unwrap().end();
                 pages += 1;
             }
             assert!(pages <= most, "{pages} pages for {rows} rows");

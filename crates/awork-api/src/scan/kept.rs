@@ -9,6 +9,7 @@ use super::job::Job;
 use crate::client::Client;
 use crate::pages::{Page, PageInfo};
 use crate::request;
+use crate::settings::MAX_PAGE_SIZE;
 use crate::shared::cache::{self, Cache, Copied};
 
 /// A list as it is asked for, its pages apart.
@@ -32,7 +33,7 @@ impl PagedList {
         let size = first.page_size.filter(|&size| size > 0).unwrap_or(self.first.size.into());
         let size = u32::try_from(size).ok()?;
         let largest = if size < self.first.size { size } else { self.page_size };
-        let most = if size < self.first.size { size } else { crate::pages::LARGEST };
+        let most = if size < self.first.size { size } else { MAX_PAGE_SIZE };
         let (total, overlapping) = (first.total?, self.overlapping);
         let begin = Page { size, ..self.first };
         Some(std::iter::successors(Some(begin), move |page| {
