@@ -55,8 +55,8 @@ impl Sandbox {
         scale: usize,
         flags: &[&str],
     ) -> Result<Sandbox, Box<dyn Error>> {
-        // An entry takes about 2.7 KB.
-        let (scale, mib) = (scale.to_string(), (scale / 300 + 64).to_string());
+        // An entry takes about 2.7 KB, in pages that meet and again in pages that overlap.
+        let (scale, mib) = (scale.to_string(), (scale / 150 + 64).to_string());
         let sizes = ["--scale", scale.as_str(), "--prepared-mib", mib.as_str()];
         Sandbox::start(program, &[&sizes, flags].concat())
     }

@@ -20,9 +20,6 @@ use crate::process::Cost;
 use crate::report::Report;
 use crate::sandbox::Sandbox;
 
-/// As the plain program reads: the default has pages overlap, which takes some more requests.
-const SIDE_BY_SIDE: &str = "consistency 'relaxed'";
-
 /// What the workloads run on, and how much of it.
 pub(crate) struct Stage {
     /// The sandbox's program.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::{SIDE_BY_SIDE, Stage, short};
+use super::{Stage, short};
 use crate::plain::Columns;
 use crate::report::{Report, Spread};
 use crate::sandbox::Sandbox;
@@ -29,7 +29,7 @@ fn scan(
 ) -> Result<(), Box<dyn Error>> {
     let sandbox = Sandbox::of_scale(&stage.sandbox, scale, &[&["--rate-limit"], flags].concat())?;
     sandbox.set_latency(stage.latency_ms)?;
-    stage.cluster.import("bench_limited", &sandbox.url, stage.concurrency, SIDE_BY_SIDE)?;
+    stage.cluster.import("bench_limited", &sandbox.url, stage.concurrency, "")?;
     let (mut wall, mut refused, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         sandbox.clear_log()?;
@@ -45,13 +45,15 @@ fn scan(
         // The windows of the limit end, so that no run pays for the one before.
         std::thread::sleep(std::time::Duration::from_millis(1100));
     }
-    let rows = short(scale);
-    let bound = Spread::exactly(scale.div_ceil(1000) as f64 / PER_SECOND);
+    let title = |what: &str| format!("{}, 50 requests/s: {what}", short(scale));
+    let pages = Spread::exactly(scale.div_ceil(1000) as f64);
+    let requests = Spread::of(requests);
+    let bound = Spread::exactly(requests.median / PER_SECOND);
     let wall = Spread::of(wall.into_iter().map(|wall| wall - stage.latency()));
-    report.compare(&format!("{rows}, 50 requests/s: wall s less one latency"), wall, bound, 1.05);
-    let refused = Spread::of(refused);
+    report.compare(&title("wall s less one latency"), wall, bound, 1.05);
+    // Pages overlap.
+    report.compare(&title("requests"), requests, pages, 1.05);
     let one = Spread::exactly(1.0);
-    report.compare(&format!("{rows}, 50 requests/s: answers 429"), refused.worst(), one, 1.0);
-    report.figure(&format!("{rows}, 50 requests/s: requests"), Some(Spread::of(requests)), None);
+    report.compare(&title("answers 429"), Spread::of(refused).worst(), one, 1.0);
     Ok(())
 }

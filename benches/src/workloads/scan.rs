@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use super::{SIDE_BY_SIDE, Stage, agree, short};
+use super::{Stage, agree, short};
 use crate::plain::{Columns, Task};
 use crate::process::Cost;
 use crate::report::{Report, Spread};
@@ -53,7 +53,7 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<(), Box<dyn 
     let latency = stage.latency_ms;
 
     let sandbox = stage.sandbox(small)?;
-    stage.cluster.import("bench_small", &sandbox.url, stage.concurrency, SIDE_BY_SIDE)?;
+    stage.cluster.import("bench_small", &sandbox.url, stage.concurrency, "")?;
     let mut few = Costs::default();
     for _ in 0..=stage.runs {
         run(stage, &sandbox, "bench_small", Columns::Thirteen, &mut few)?;
@@ -62,7 +62,7 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<(), Box<dyn 
     report_cpu(report, small, &few);
 
     let sandbox = stage.sandbox(usual)?;
-    stage.cluster.import("bench", &sandbox.url, stage.concurrency, SIDE_BY_SIDE)?;
+    stage.cluster.import("bench", &sandbox.url, stage.concurrency, "")?;
     let (mut all, mut fast, mut two) = (Costs::default(), Costs::default(), Costs::default());
     for _ in 0..=stage.runs {
         sandbox.set_latency(latency)?;
@@ -95,7 +95,7 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<(), Box<dyn 
         let title = format!("{} rows in the sandbox: {name}", short(large));
         report.figure(&title, Some(Spread::exactly(figure)), None);
     }
-    stage.cluster.import("bench_large", &sandbox.url, stage.concurrency, SIDE_BY_SIDE)?;
+    stage.cluster.import("bench_large", &sandbox.url, stage.concurrency, "")?;
     let mut many = Costs::default();
     for _ in 0..=stage.runs.min(3) {
         run(stage, &sandbox, "bench_large", Columns::Thirteen, &mut many)?;
