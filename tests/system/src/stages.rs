@@ -2,7 +2,7 @@
 //! have under way.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,7 +73,7 @@ fn open(log: &[LogEntry], is_it: impl Fn(&LogEntry) -> bool) -> bool {
 /// Makes the extension, and a foreign server for each stage.
 pub fn stages(client: &mut Client) -> Vec<Stage> {
     client.batch_execute("CREATE EXTENSION awork_fdw").expect("the extension can be made");
-    let mut stages = vec![connecting(client), handshake(client)];
+    let mut stages = vec![connecting(client), handshake(client), trickle(client)];
     let hang = || Action::Hang;
     let status = || Action::Status { status: 503, code: None, retry_after: None };
     let plain = "SELECT count(created_on) FROM {}.projects";
@@ -255,25 +255,47 @@ fn requested(address: SocketAddr) -> usize {
 
 /// A host that accepts connections, reads, and says nothing.
 fn handshake(client: &mut Client) -> Stage {
+    let talk = |mut stream: TcpStream| {
+        let mut bytes = [0; 1024];
+        while stream.read(&mut bytes).is_ok_and(|n| n > 0) {}
+    };
+    hosted(client, "tls", "https", talk)
+}
+
+/// A host whose answers have a byte more every few milliseconds, and no end.
+fn trickle(client: &mut Client) -> Stage {
+    let talk = |mut stream: TcpStream| {
+        let _ = stream.read(&mut [0; 1024]);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[";
+        let mut sent = stream.write_all(head.as_bytes());
+        while sent.is_ok() {
+            thread::sleep(Duration::from_millis(5));
+            sent = stream.write_all(b" ");
+        }
+    };
+    hosted(client, "trickle", "http", talk)
+}
+
+/// A stage at a host that talks like this over each connection; it is reached once there is one.
+fn hosted(client: &mut Client, name: &'static str, scheme: &str, talk: fn(TcpStream)) -> Stage {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("a port");
     let open = Arc::new(AtomicUsize::new(0));
     let counted = open.clone();
     thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
+        for stream in listener.incoming().flatten() {
             let open = counted.clone();
             open.fetch_add(1, Ordering::SeqCst);
             thread::spawn(move || {
-                let mut bytes = [0; 1024];
-                while stream.read(&mut bytes).is_ok_and(|n| n > 0) {}
+                talk(stream);
                 open.fetch_sub(1, Ordering::SeqCst);
             });
         }
     });
-    server(client, "tls", &format!("https://{address}/api/v1"), "ADD connect_timeout '60'");
+    server(client, name, &format!("{scheme}://{address}/api/v1"), "ADD connect_timeout '60'");
     Stage {
-        name: "tls",
-        sql: "SELECT id FROM tls.projects".into(),
+        name,
+        sql: format!("SELECT id FROM {name}.projects"),
         instead: &[],
         waits_for_another: false,
         place: Place::Connections(Box::new(move || open.load(Ordering::SeqCst))),

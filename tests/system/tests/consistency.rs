@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use awork_sandbox::{Action, Change, Config, Fault, RowName, Update};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use system_tests::Workspace;
 
 /// Rows of the list that changes, and of its pages.
@@ -220,4 +220,98 @@ fn relaxed_lists_take_as_many_requests_as_pages() {
     assert_eq!(requests(&mut w), strict);
     w.failure("ALTER SERVER relaxed OPTIONS (SET consistency 'eventual')")
         .is("22023", &["consistency", "strict or relaxed"]);
+}
+
+#[test]
+fn an_offset_leaves_out_what_was_before_it_and_nothing_else() {
+    let Some(mut w) = workspace("consistent_offset") else { return };
+    let all = "SELECT id::text FROM time_entries ORDER BY created_on";
+    let beyond = format!("{all} OFFSET 250");
+    for (what, change) in changes() {
+        for pages in [&[3][..], &[4], &[9], &[3, 5, 7, 9]] {
+            let before = ids(&mut w, all);
+            change_after(&w, pages, &change);
+            let came = ids(&mut w, &beyond);
+            w.sandbox.clear_faults();
+            let after = ids(&mut w, all);
+            let what = format!("{what} after {pages:?}");
+            check(&what, &before[before.len().min(250 + 8)..], &came, &after);
+            // What was and is before the offset is not there.
+            let first: BTreeSet<&String> = before[..242].iter().collect();
+            let is_first = |id: &&String| first.contains(id) && after[..242].contains(id);
+            assert_eq!(came.iter().find(is_first), None, "{what}");
+        }
+    }
+}
+
+#[test]
+fn conditions_that_take_several_requests_find_each_row_once() {
+    let Some(mut w) = workspace("consistent_parts") else { return };
+    let all = "SELECT id::text FROM time_entries";
+    let projects = ids(
+        &mut w,
+        "SELECT DISTINCT project_id::text FROM time_entries
+        WHERE project_id IS NOT NULL ORDER BY 1",
+    );
+    // So many values that no address holds them all.
+    let others = (0..150).map(|i| format!("00000000-0000-4000-8000-{i:012}"));
+    let values: Vec<String> =
+        projects.iter().cloned().chain(others).map(|id| format!("'{id}'")).collect();
+    let sql = format!("{all} WHERE project_id IN ({})", values.join(", "));
+    let every = format!("{all} WHERE project_id IS NOT NULL");
+    w.sandbox.clear_log();
+    assert_eq!(ids(&mut w, &sql).len(), ids(&mut w, &every).len());
+    let filters: BTreeSet<String> = w
+        .sandbox
+        .log()
+        .iter()
+        .filter_map(|entry| {
+            let mut parts = entry.query.iter();
+            parts.find(|(name, _)| name == "filterby").map(|(_, value)| value.clone())
+        })
+        .collect();
+    assert!(filters.len() > 1, "{filters:?}");
+    for (what, change) in changes() {
+        for pages in [&[1][..], &[2], &[1, 2, 3]] {
+            let before = ids(&mut w, &every);
+            change_after(&w, pages, &change);
+            let came = ids(&mut w, &sql);
+            w.sandbox.clear_faults();
+            let after = ids(&mut w, &every);
+            check(&format!("{what} after {pages:?}"), &before, &came, &after);
+        }
+    }
+}
+
+#[test]
+fn lists_of_all_parents_have_each_row_once_while_parents_come_and_go() {
+    let Some(mut w) = workspace("consistent_parents") else { return };
+    w.client.batch_execute("ALTER SERVER consistent_parents OPTIONS (SET page_size '5')").unwrap();
+    let lists = "SELECT id::text FROM project_task_lists";
+    let is_asked = |w: &Workspace, end: &str| w.sandbox.log().iter().any(|e| e.path.ends_with(end));
+    // Projects that came before all others move those to other pages.
+    let insert = |count: usize| -> Vec<Map<String, Value>> {
+        let created = ("createdOn".to_owned(), json!("2001-01-01T00:00:00Z"));
+        vec![Map::from_iter([created]); count]
+    };
+    for count in [1, 4] {
+        for page in 1..=3 {
+            let before = ids(&mut w, lists);
+            let change =
+                Change { resource: "projects".into(), insert: insert(count), ..Change::default() };
+            w.sandbox.add_fault(Fault {
+                path: "/projects".into(),
+                query: Some(format!("page={page}&")),
+                nth: None,
+                first: Some(1),
+                action: Action::Change { change },
+            });
+            w.sandbox.clear_log();
+            let came = ids(&mut w, lists);
+            assert!(is_asked(&w, "/tasklists"));
+            w.sandbox.clear_faults();
+            let after = ids(&mut w, lists);
+            check(&format!("{count} parents come after page {page}"), &before, &came, &after);
+        }
+    }
 }

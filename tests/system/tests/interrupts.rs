@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use awork_sandbox::{Action, Config, Fault};
 use postgres::NoTls;
+use system_tests::logins::until;
+use system_tests::processes::has_ended;
 use system_tests::{Failure, Workspace};
 
 const LIMIT: Duration = Duration::from_millis(100);
@@ -141,6 +143,40 @@ fn a_terminated_session_ends_at_once() {
     let took = terminator.join().expect("the terminator ends");
     assert!(took < LIMIT * 2, "ended after {took:?}");
     assert_nothing_runs(&w, "terminate");
+}
+
+#[test]
+fn sessions_that_idle_for_too_long_leave_nothing() {
+    let config = Config { scale: 3000, ..Config::default() };
+    let Some(mut w) = Workspace::imported("idle", config) else { return };
+    w.client.batch_execute("ALTER SERVER idle OPTIONS (ADD page_size '100')").unwrap();
+    let later = Fault {
+        path: "/timeentries".into(),
+        query: Some("page=8&".into()),
+        nth: None,
+        first: None,
+        action: Action::Hang,
+    };
+    for (setting, held) in [
+        // Pages are on their way while the client does nothing with the first rows.
+        (
+            "idle_in_transaction_session_timeout",
+            "BEGIN; DECLARE c CURSOR FOR SELECT id FROM idle.time_entries; FETCH 600 FROM c",
+        ),
+        ("idle_session_timeout", "SELECT id FROM idle.time_entries LIMIT 250"),
+    ] {
+        let Some(mut client) = system_tests::connect() else { return };
+        let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+        w.sandbox.add_fault(later.clone());
+        client.batch_execute(held).unwrap();
+        let on_their_way = usize::from(held.contains("FETCH"));
+        until(setting, || w.sandbox.running().len() == on_their_way);
+        client.batch_execute(&format!("SET {setting} = '300ms'")).unwrap();
+        until(setting, || has_ended(pid));
+        assert_nothing_runs(&w, setting);
+        w.sandbox.clear_faults();
+        assert!(client.is_closed() || client.batch_execute("SELECT 1").is_err(), "{setting}");
+    }
 }
 
 #[test]
