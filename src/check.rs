@@ -8,7 +8,8 @@ use awork_api::error::{Error, ErrorKind};
 use pgrx::prelude::*;
 use serde::Deserialize;
 
-use crate::{error, pg};
+use crate::error;
+use crate::pg::{self, Text};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -44,21 +45,21 @@ struct UserPermission {
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn awork_fdw_check(
-    server: &str,
+    server: Text,
 ) -> TableIterator<
     'static,
     (
         name!(ok, bool),
-        name!(workspace, Option<String>),
-        name!(workspace_id, Option<String>),
-        name!(identity, Option<String>),
-        name!(identity_id, Option<String>),
+        name!(workspace, Option<Text>),
+        name!(workspace_id, Option<Text>),
+        name!(identity, Option<Text>),
+        name!(identity_id, Option<Text>),
         name!(is_admin, Option<bool>),
         name!(latency_ms, Option<f64>),
-        name!(message, String),
+        name!(message, Text),
     ),
 > {
-    let client = pg::client_for_server(server);
+    let client = pg::client_for_server(&server.0);
     if let Err(error) = &client
         && is_of_setup(error.kind)
     {
@@ -88,7 +89,7 @@ fn awork_fdw_check(
             let identity = me.name();
             let workspace = me.workspace.unwrap_or_default();
             // awork may answer with anything.
-            let shown = |text: Option<String>| text.map(|text| redacted(&text));
+            let shown = |text: Option<String>| text.map(|text| Text(redacted(&text)));
             (
                 true,
                 shown(workspace.name),
@@ -97,14 +98,14 @@ fn awork_fdw_check(
                 shown(me.id),
                 is_admin,
                 Some((latency * 10.0).round() / 10.0),
-                redacted(&message),
+                Text(redacted(&message)),
             )
         }
         Err(error) => {
             let (message, hint) = (error.message, error.hint);
             let message = [vec![message], error.detail, hint.into_iter().collect()].concat();
             let message = message.iter().map(|part| part.trim_end_matches('.')).collect::<Vec<_>>();
-            let message = redacted(&message.join(". "));
+            let message = Text(redacted(&message.join(". ")));
             (false, None, None, None, None, None, None, message)
         }
     };

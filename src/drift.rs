@@ -12,7 +12,7 @@ use pgrx::spi::{quote_identifier, quote_literal};
 
 use crate::columns::{kind, known, only_kind, source};
 use crate::error;
-use crate::pg::{self, ListedTable};
+use crate::pg::{self, ListedTable, Text};
 
 /// A table, its resource and its columns.
 struct Compared {
@@ -24,7 +24,7 @@ struct Compared {
 }
 
 /// A row of the result: table, column, field, kind and message.
-type DriftRow = (String, Option<String>, Option<String>, &'static str, String);
+type DriftRow = (Text, Option<Text>, Option<Text>, &'static str, Text);
 
 /// Asks for one page of each resource that the current user has foreign tables of on this server,
 /// or of each list that can be imported and needs no key where there are none, and lists what is
@@ -33,19 +33,19 @@ type DriftRow = (String, Option<String>, Option<String>, &'static str, String);
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn awork_fdw_drift(
-    server: &str,
+    server: Text,
 ) -> TableIterator<
     'static,
     (
-        name!(table_name, String),
-        name!(column_name, Option<String>),
-        name!(field, Option<String>),
+        name!(table_name, Text),
+        name!(column_name, Option<Text>),
+        name!(field, Option<Text>),
         name!(kind, &'static str),
-        name!(message, String),
+        name!(message, Text),
     ),
 > {
-    let listed = pg::tables_of_server(server);
-    let client = pg::client_for_server(server).unwrap_or_else(|error| error::raise(error));
+    let listed = pg::tables_of_server(&server.0);
+    let client = pg::client_for_server(&server.0).unwrap_or_else(|error| error::raise(error));
     let mut rows = Vec::new();
     let mut compared = Vec::new();
     for table in listed {
@@ -124,10 +124,10 @@ fn row(table: &str, exists: bool, finding: Finding) -> DriftRow {
         _ => String::new(),
     };
     (
-        table.to_owned(),
-        column,
-        field.as_deref().map(redacted),
+        Text(table.to_owned()),
+        column.map(Text),
+        field.as_deref().map(redacted).map(Text),
         drift.as_str(),
-        redacted(&(message + &advice)),
+        Text(redacted(&(message + &advice))),
     )
 }

@@ -5,6 +5,8 @@ use awork_api::error::{Error, ErrorKind};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
+use crate::pg;
+
 /// Raises an error of the API side.
 pub(crate) fn raise(error: Error) -> ! {
     let code = match error.kind {
@@ -188,14 +190,20 @@ pub(crate) fn warn_not_admin(server: &str) {
 pub(crate) fn log_requests() {
     for note in awork_api::journal::take() {
         let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
-        ErrorReport::new(code, format!("awork_fdw: {note}"), "").report(PgLogLevel::LOG);
+        ErrorReport::new(code, pg::sayable(format!("awork_fdw: {note}")), "")
+            .report(PgLogLevel::LOG);
     }
 }
 
+/// What may be said of a text: awork may have echoed a secret, as a value of a row for example.
+fn said(text: &str) -> String {
+    pg::sayable(redacted(text))
+}
+
 fn warn(code: PgSqlErrorCode, message: String, hint: Option<&str>) {
-    let mut report = ErrorReport::new(code, redacted(&message), "");
+    let mut report = ErrorReport::new(code, said(&message), "");
     if let Some(hint) = hint {
-        report = report.set_hint(redacted(hint));
+        report = report.set_hint(said(hint));
     }
     report.report(PgLogLevel::WARNING);
 }
@@ -207,14 +215,13 @@ fn report(
     detail: impl IntoIterator<Item = String>,
     hint: Option<String>,
 ) -> ! {
-    // awork may have echoed a secret, as a value of a row for example.
-    let mut report = ErrorReport::new(code, redacted(&message), "");
+    let mut report = ErrorReport::new(code, said(&message), "");
     let detail: Vec<String> = detail.into_iter().collect();
     if !detail.is_empty() {
-        report = report.set_detail(redacted(&detail.join("\n")));
+        report = report.set_detail(said(&detail.join("\n")));
     }
     if let Some(hint) = hint {
-        report = report.set_hint(redacted(&hint));
+        report = report.set_hint(said(&hint));
     }
     report.report(level);
     unreachable!("an error does not return")

@@ -7,7 +7,8 @@ use awork_api::error::{Error, ErrorKind};
 use awork_api::settings::{self, Settings, flag};
 use pgrx::prelude::*;
 
-use crate::{error, pg};
+use crate::error;
+use crate::pg::{self, Text};
 
 /// Where an option can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +112,8 @@ pub(crate) fn resource(name: &str) -> &'static awork_api::catalogue::Resource {
 
 /// Checks the options of a CREATE or ALTER statement.
 #[pg_extern(name = "awork_fdw_validator")]
-fn validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
+fn validator(options: Vec<Option<Text>>, catalog: pg_sys::Oid) {
+    let options: Vec<String> = options.into_iter().flatten().map(|option| option.0).collect();
     let context = match catalog {
         pg_sys::ForeignServerRelationId => Some(Context::Server),
         pg_sys::UserMappingRelationId => Some(Context::UserMapping),
@@ -120,7 +122,7 @@ fn validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
         // The wrapper itself has no options.
         _ => None,
     };
-    for option in options.iter().flatten() {
+    for option in options.iter() {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let here = |entry: &&OptionEntry| context.is_some_and(|c| entry.1.contains(&c));
         let Some((_, _, check)) = OPTIONS.iter().filter(here).find(|(n, ..)| *n == name) else {
@@ -144,7 +146,7 @@ fn validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
             error::warn_public_secret(name);
         }
     }
-    let names = || options.iter().flatten().filter_map(|option| Some(option.split_once('=')?.0));
+    let names = || options.iter().filter_map(|option| Some(option.split_once('=')?.0));
     let keys: Vec<&str> = names().filter(|name| KEY_SOURCES.contains(name)).collect();
     let login = names().find(|name| LOGIN_SOURCES.contains(name));
     if let [first, second, ..] = [&keys[..], login.as_slice()].concat()[..] {

@@ -9,7 +9,7 @@ use awork_api::shared::table;
 use awork_api::shared::workspace::WORKSPACES;
 use pgrx::prelude::*;
 
-use crate::pg;
+use crate::pg::{self, Text};
 
 /// What was sent for a server and received from it, in a row without a relation, and for each of
 /// its foreign tables that has been asked: by all sessions where the library is preloaded, else by
@@ -17,7 +17,7 @@ use crate::pg;
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn awork_fdw_figures(
-    server: &str,
+    server: Text,
 ) -> TableIterator<
     'static,
     (
@@ -37,7 +37,7 @@ fn awork_fdw_figures(
         name!(rate_limit_wait_ms, i64),
         name!(refused_filters, i64),
         name!(failures, i64),
-        name!(last_error, Option<String>),
+        name!(last_error, Option<Text>),
         name!(last_error_at, Option<TimestampWithTimeZone>),
         name!(cache_hits, i64),
         name!(cache_misses, i64),
@@ -45,7 +45,7 @@ fn awork_fdw_figures(
         name!(stats_since, Option<TimestampWithTimeZone>),
     ),
 > {
-    let id = pg::workspace_of_server(server);
+    let id = pg::workspace_of_server(&server.0);
     // One that nobody has asked takes no place among those that are shared.
     let of_server = match WORKSPACES.known(id) {
         Some(known) => row(None, known.is_shared(), &known.figures),
@@ -75,7 +75,7 @@ type Row = (
     i64,
     i64,
     i64,
-    Option<String>,
+    Option<Text>,
     Option<TimestampWithTimeZone>,
     i64,
     i64,
@@ -105,7 +105,7 @@ fn row(relation: Option<pg_sys::Oid>, all_sessions: bool, figures: &Figures) -> 
         of(&counters.held_back),
         of(&counters.refused),
         of(&counters.failures),
-        error,
+        error.map(Text),
         failed_at.and_then(pg::timestamp),
         of(&counters.hits),
         of(&counters.misses),
@@ -118,7 +118,7 @@ fn row(relation: Option<pg_sys::Oid>, all_sessions: bool, figures: &Figures) -> 
 /// what the cache holds.
 #[pg_extern(volatile, parallel_unsafe)]
 fn awork_fdw_server_stats(
-    server: &str,
+    server: Text,
 ) -> TableIterator<
     'static,
     (
@@ -128,7 +128,7 @@ fn awork_fdw_server_stats(
         name!(cached_bytes, i64),
     ),
 > {
-    let id = pg::workspace_of_server(server);
+    let id = pg::workspace_of_server(&server.0);
     let known = WORKSPACES.known(id);
     let (second, minute) = known.map_or((None, None), |known| known.budget.limits());
     let (answers, bytes) = cache::cache().map_or((0, 0), |cache| cache.usage(id));
@@ -137,8 +137,8 @@ fn awork_fdw_server_stats(
 
 /// Has the figures of a server and of its tables count from now on.
 #[pg_extern(volatile, parallel_unsafe)]
-fn awork_fdw_stats_reset(server: &str) {
-    let id = pg::workspace_of_server(server);
+fn awork_fdw_stats_reset(server: Text) {
+    let id = pg::workspace_of_server(&server.0);
     if let Some(known) = WORKSPACES.known(id) {
         known.figures.begin();
     }
@@ -147,8 +147,8 @@ fn awork_fdw_stats_reset(server: &str) {
 
 /// Drops the answers of a server from the cache, and says how many they were.
 #[pg_extern(volatile, parallel_unsafe)]
-fn awork_fdw_cache_clear(server: &str) -> i64 {
-    let workspace = pg::workspace_of_server(server);
+fn awork_fdw_cache_clear(server: Text) -> i64 {
+    let workspace = pg::workspace_of_server(&server.0);
     number(cache::cache().map_or(0, |cache| cache.clear(workspace)))
 }
 

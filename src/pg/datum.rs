@@ -11,6 +11,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, PgTryBuilder};
 
+use super::text::is_utf8;
 use crate::columns::{Attribute, kind};
 use crate::error;
 
@@ -45,8 +46,7 @@ impl Converter {
     /// The converter for a column. What it needs to know of the type is looked up now, into the
     /// current memory context, which must live as long as the converter.
     pub(super) fn new(table: &str, attribute: &Attribute) -> Self {
-        // SAFETY: reads the state of the session.
-        let is_utf8 = unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 };
+        let is_utf8 = is_utf8();
         let input = || Input::new(attribute.type_oid, attribute.typmod);
         let how = match kind(attribute) {
             Kind::Text if attribute.type_oid == pg_sys::TEXTOID => How::Text { is_utf8 },

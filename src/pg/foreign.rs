@@ -9,6 +9,7 @@ use awork_api::pages::Consistency;
 use awork_api::settings::{Settings, flag, shows_mismatches_as_null};
 use pgrx::{PgList, PgRelation, pg_sys};
 
+use super::datum::server_string;
 use super::wait::or_raise;
 use crate::columns::Attribute;
 use crate::{error, options};
@@ -160,11 +161,8 @@ pub(super) fn usable_server(name: &str) -> pg_sys::Oid {
 
 /// The server of this name, if it is one of awork_fdw; else an error.
 pub(super) fn server_named(name: &str) -> pg_sys::Oid {
-    let Ok(c_name) = std::ffi::CString::new(name) else {
-        error::invalid_value("server name contains a NUL character".into(), None);
-    };
     // SAFETY: a look-up by name; a server that does not exist is an error.
-    let server = unsafe { pg_sys::get_foreign_server_oid(c_name.as_ptr(), false) };
+    let server = unsafe { pg_sys::get_foreign_server_oid(server_string(name), false) };
     if !is_ours(server) {
         error::invalid_value(format!("server \"{name}\" is no server of awork_fdw"), None);
     }

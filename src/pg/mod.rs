@@ -41,6 +41,7 @@ mod scan_state;
 mod shared;
 mod sort;
 mod tables;
+mod text;
 mod upper;
 mod values;
 mod wait;
@@ -50,6 +51,7 @@ pub(crate) use foreign::{object, workspace_of_server};
 pub(crate) use login::{log_in, log_out, login_url, needs_login};
 pub(crate) use shared::request as request_shared_memory;
 pub(crate) use tables::{ListedTable, tables_of_server};
+pub(crate) use text::{Text, sayable};
 pub(crate) use wait::{block_on, timestamp};
 
 /// Whether the server is loading its preloaded libraries.

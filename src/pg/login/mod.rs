@@ -22,6 +22,7 @@ use self::lock::{Lock, Of};
 use self::order::{Order, Task};
 use self::store::{Place, Requested, Stored};
 use super::credential::{Access, role_name};
+use super::datum::server_string;
 use super::foreign::{is_ours, server_named, server_options, usable_server};
 use super::wait::or_raise;
 
@@ -245,10 +246,7 @@ pub(crate) fn log_out(server: &str, role: Option<&str>) -> bool {
     // SAFETY: variables and look-ups of the session; a role that does not exist is an error.
     let (user, role) = unsafe {
         let user = pg_sys::GetUserId();
-        let role = role.map(|role| {
-            let name = std::ffi::CString::new(role).unwrap_or_default();
-            pg_sys::get_role_oid(name.as_ptr(), false)
-        });
+        let role = role.map(|role| pg_sys::get_role_oid(server_string(role), false));
         (user, role.unwrap_or(user))
     };
     // SAFETY: as above.
