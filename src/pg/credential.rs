@@ -172,6 +172,7 @@ fn try_client(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Client, Error> {
     let access = Access::new(server, user);
     let settings = access.settings()?;
     let credential = access.credential(&settings)?;
+    super::memory::give_back();
     super::shared::attach();
     awork_api::journal::keep(setting::log_requests());
     let workspace = foreign::number(server);

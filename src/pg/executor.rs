@@ -4,7 +4,6 @@ use pgrx::PgMemoryContexts;
 use pgrx::prelude::*;
 
 use super::lookup_join::{self, JoinState};
-use super::memory;
 use super::scan_state::ScanState;
 
 /// `BeginForeignScan` (fdwhandler.sgml).
@@ -13,7 +12,6 @@ pub(super) unsafe extern "C-unwind" fn begin_foreign_scan(
     node: *mut pg_sys::ForeignScanState,
     flags: i32,
 ) {
-    memory::give_back();
     if flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0 {
         return;
     }

@@ -26,7 +26,6 @@ mod login;
 mod lookup_join;
 mod lookups;
 mod memo;
-#[cfg(target_os = "linux")]
 mod memory;
 mod node;
 mod order;

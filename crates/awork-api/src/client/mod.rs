@@ -22,26 +22,30 @@
 //! has begun, it may stop for a quarter of that. awork may think for long before it answers, but
 //! what it has begun to send it has: an answer that stops is cut, and is better asked for again.
 
+mod failure;
+mod headers;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::header::AUTHORIZATION;
 use reqwest::{Response, StatusCode};
-use serde::Deserialize;
 
+use self::failure::{Failure, Retry, rate_limited};
+use self::headers::{allowance, page_info};
 use crate::buffers::BUFFERS;
-use crate::connections::{connections, innermost};
+use crate::connections::connections;
 use crate::credentials::{Credential, Secret, bearer, redacted};
 use crate::deadline;
-use crate::error::{Error, ErrorKind, excerpt};
+use crate::error::{Error, ErrorKind};
 use crate::journal;
 use crate::pages::PageInfo;
 use crate::request::shown;
 use crate::settings::Settings;
-use crate::shared::budget::{Allowance, Permit};
+use crate::shared::budget::Permit;
 use crate::shared::figures::{Counters, Figures, microseconds, unix_time};
 use crate::shared::table;
 use crate::shared::workspace::{self, WORKSPACES, Workspace};
@@ -59,12 +63,6 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// The share of `request_timeout` for which a body that has begun may stop.
 const IDLE_SHARE: u32 = 4;
-
-/// Whether an answer was so large that much memory may be left over from it.
-pub static LARGE_ANSWER: AtomicBool = AtomicBool::new(false);
-
-/// More bytes than most answers have.
-const LARGE: usize = 8 << 20;
 
 /// A workspace as one identity sees it.
 #[derive(Debug)]
@@ -432,9 +430,6 @@ impl Client {
             .map_err(stopped)?
             .map_err(|e| self.transport(&e, Some(status), token))?
         {
-            if body.len() + chunk.len() > LARGE {
-                LARGE_ANSWER.store(true, Ordering::Relaxed);
-            }
             if body.len() + chunk.len() > limit {
                 return Err(Failure::last(
                     Error::new(
@@ -449,245 +444,10 @@ impl Client {
         self.count(|c| &c.bytes, body.len() as u64);
         Ok(Bytes::from_owner(body))
     }
-
-    /// A failure below HTTP. The cause is named without the address, which DETAIL has.
-    fn transport(
-        &self,
-        error: &reqwest::Error,
-        status: Option<StatusCode>,
-        token: &Secret,
-    ) -> Failure {
-        let cause = token.redact(&innermost(error));
-        if error.is_connect() {
-            let host = self.settings.api_url.host_str().unwrap_or_default();
-            return Failure::again(
-                Error::new(
-                    ErrorKind::Unreachable,
-                    format!("could not connect to \"{host}\": {cause}"),
-                )
-                .hint(
-                    "Check the server option \"api_url\" and the network of the database server.",
-                ),
-            );
-        }
-        let status =
-            status.map_or(String::new(), |status| format!(" (HTTP status {})", status.as_u16()));
-        Failure::again(Error::new(
-            ErrorKind::BadReply,
-            format!("could not read the answer of awork{status}: {cause}"),
-        ))
-    }
-
-    /// What a status other than 200 means.
-    fn refusal(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: &[u8],
-        token: &Secret,
-    ) -> Failure {
-        let object: ErrorObject = serde_json::from_slice(body).unwrap_or_default();
-        let code = object.code.as_deref().unwrap_or_default();
-        let is_awork = object.code.is_some();
-        let mut failure = match status.as_u16() {
-            400 if code == "invalid-filter-or-order" => Failure::last(Error::new(
-                ErrorKind::RefusedFilter,
-                "awork refused the filter or the order of a request",
-            )),
-            400 => Failure::last(Error::new(ErrorKind::RefusedRequest, "awork refused a request")),
-            401 if code == "unauthorized" => Failure::last(
-                Error::new(ErrorKind::PermissionDenied, "permission denied by awork").hint(
-                    match self.credential {
-                        Credential::Key(_) => {
-                            "The identity of the API key has no right to read this. \
-                         Give its role in awork the permission, or use another key."
-                        }
-                        Credential::Login(_) => {
-                            "The user who is logged in has no right to read this in awork."
-                        }
-                    },
-                ),
-            ),
-            401 => Failure::last(match self.credential {
-                Credential::Key(_) => {
-                    Error::new(ErrorKind::Unauthorized, "awork refused the API key").hint(
-                        "Check the option \"api_key\" of the user mapping, or else of the server: \
-                     the key may be mistyped, revoked or of another workspace.",
-                    )
-                }
-                Credential::Login(_) => Error::new(
-                    ErrorKind::Unauthorized,
-                    "awork refused the access token of the login",
-                )
-                .hint("awork_fdw_login_url gives the address to log in again."),
-            }),
-            403 => Failure::last(blocked(headers, token)),
-            404 | 410 => Failure::last(not_found(is_awork)),
-            429 => {
-                let reset = reset(headers);
-                Failure {
-                    error: rate_limited(reset),
-                    retry: reset.map_or(Retry::BackOff, Retry::After),
-                }
-            }
-            300..=399 => Failure::last(
-                Error::new(
-                    ErrorKind::BadReply,
-                    format!("awork answered with a redirect ({status})"),
-                )
-                .hint(
-                    "Redirects are not followed, since the credential would travel to another \
-                       address. Check the server option \"api_url\".",
-                ),
-            ),
-            408 | 500..=599 => Failure::again(Error::new(
-                ErrorKind::BadReply,
-                format!("awork answered with HTTP status {}", status.as_u16()),
-            )),
-            other => Failure::last(Error::new(
-                ErrorKind::BadReply,
-                format!("awork answered with HTTP status {other}"),
-            )),
-        };
-        // Nothing is cut before it is redacted: the rest of a secret would stay.
-        let quoted = |text: &str| excerpt(token.redact(text).trim());
-        let sentences = [
-            object.description.map(|d| format!("awork says: {}", quoted(&d))),
-            validation(object.validation_errors, quoted).map(|v| format!("Refused values: {v}.")),
-            object.trace_id.map(|id| format!("Trace id: {}.", quoted(&id))),
-        ];
-        failure.error.detail.extend(sentences.into_iter().flatten());
-        failure
-    }
-}
-
-struct Failure {
-    error: Error,
-    retry: Retry,
-}
-
-enum Retry {
-    No,
-    BackOff,
-    After(Duration),
-}
-
-impl Failure {
-    fn last(error: Error) -> Self {
-        Self { error, retry: Retry::No }
-    }
-
-    fn again(error: Error) -> Self {
-        Self { error, retry: Retry::BackOff }
-    }
-}
-
-/// The error object of the API (API documentation, "Error handling").
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ErrorObject {
-    code: Option<String>,
-    description: Option<String>,
-    trace_id: Option<String>,
-    validation_errors: Option<Vec<ValidationError>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ValidationError {
-    property: Option<String>,
-    message: Option<String>,
-}
-
-/// What the limit leaves no room for, or not within the time that there is.
-fn rate_limited(wait: Option<Duration>) -> Error {
-    let when = wait.map_or("in a minute".to_owned(), |wait| {
-        format!("in {} s", wait.as_secs_f64().ceil().max(1.0))
-    });
-    Error::new(ErrorKind::RateLimited, "rate limit of the awork workspace exceeded").hint(format!(
-        "The limit is shared by all clients of the workspace. Try again {when}. \
-         The server option \"rate_limit_max_wait\" sets how long a request may wait."
-    ))
-}
-
-fn not_found(is_awork: bool) -> Error {
-    if is_awork {
-        Error::new(ErrorKind::NoSuchObject, "awork has no such object")
-    } else {
-        Error::new(ErrorKind::NotFound, "awork has no such path").hint(
-            "Check the server option \"api_url\". awork may also have removed the path \
-             since this version of awork_fdw.",
-        )
-    }
-}
-
-fn blocked(headers: &HeaderMap, token: &Secret) -> Error {
-    let error =
-        Error::new(ErrorKind::Blocked, "request blocked in front of awork (HTTP status 403)");
-    match text(headers, "x-edge-ref") {
-        Some(reference) => {
-            error.detail(format!("X-Edge-Ref: {}.", excerpt(&token.redact(reference)))).hint(
-                "awork's support can tell why from the reference. \
-             A firewall may take a condition of the query for an attack.",
-            )
-        }
-        None => error.hint("A proxy or firewall between this server and awork may be the cause."),
-    }
-}
-
-fn validation(
-    errors: Option<Vec<ValidationError>>,
-    quoted: impl Fn(&str) -> String,
-) -> Option<String> {
-    let texts: Vec<String> = errors?
-        .into_iter()
-        .map(|e| {
-            let property = quoted(&e.property.unwrap_or_default());
-            format!("{property} ({})", quoted(&e.message.unwrap_or_default()))
-        })
-        .collect();
-    (!texts.is_empty()).then(|| texts.join(", "))
-}
-
-fn page_info(headers: &HeaderMap) -> PageInfo {
-    let number = |name| text(headers, name).and_then(|t| t.trim().parse().ok());
-    PageInfo {
-        total: number("aw-totalitems"),
-        page: number("aw-page"),
-        page_size: number("aw-pagesize"),
-        fingerprint: None,
-    }
-}
-
-/// What an answer says of the rate limits. The headers that name no window are only heeded where
-/// no others are there.
-fn allowance(headers: &HeaderMap, status: StatusCode) -> Allowance {
-    let number = |name: &str| text(headers, name).and_then(|t| t.trim().parse::<u64>().ok());
-    let window = |of: &str| {
-        let limit = number(&format!("x-ratelimit-limit-{of}")).filter(|&limit| limit > 0)?;
-        Some((limit, number(&format!("x-ratelimit-remaining-{of}"))?))
-    };
-    let (second, minute) = (window("second"), window("minute"));
-    let unnamed = second.is_none() && minute.is_none() && status != StatusCode::TOO_MANY_REQUESTS;
-    let is_used_up = unnamed && number("ratelimit-remaining") == Some(0);
-    let used_up = number("ratelimit-reset").filter(|&reset| is_used_up && reset <= 60);
-    Allowance { second, minute, used_up }
 }
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How long a 429 says to wait, in whole seconds. A moment more, so that the request does not
-/// come in the last instant of the window that is used up.
-fn reset(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = |name| text(headers, name).and_then(|t| t.trim().parse::<u64>().ok());
-    let seconds = seconds("retry-after").or_else(|| seconds("ratelimit-reset"))?;
-    Some(Duration::from_secs(seconds) + Duration::from_millis(50))
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// As [`Client::scope`], before there is a client.
