@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Progress;
 use super::job::Job;
 use super::kept::{self, KeptPages, PagedList, Usable};
-use super::reader::{Fetched, Reader};
+use super::reader::Reader;
 use crate::catalogue::Shape;
 use crate::client::{Answer, Client};
 use crate::error::{Error, ErrorKind};
@@ -47,6 +47,16 @@ pub(super) enum Part {
     Again(u64),
     /// A page of a list that the cache had whole.
     Kept(Arc<KeptPages>),
+}
+
+/// An answer whose rows are decoded.
+pub(super) struct Fetched {
+    pub(super) batch: Batch,
+    pub(super) info: PageInfo,
+    /// When it was asked for.
+    pub(super) date: u64,
+    /// The pages that follow, where it is the first of a list that the cache had whole.
+    pub(super) kept: Option<Arc<KeptPages>>,
 }
 
 impl Reader {

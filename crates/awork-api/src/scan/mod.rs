@@ -13,10 +13,12 @@
 mod answer;
 mod ask;
 mod fetch;
+mod head;
 pub mod job;
 mod kept;
 pub mod parents;
 mod reader;
+mod reading;
 pub mod sample;
 
 use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! The reading itself: keeps requests in flight, decodes their answers, and sends rows on in
 //! the order of the pages. What a list is asked for with is decided in `ask`.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,15 +12,17 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::Asked;
-use super::fetch::{Part, Wanted, stopped};
+use super::fetch::{Fetched, Part, Wanted, stopped};
+use super::head::Head;
 use super::job::{Job, Start};
 use super::kept::{KeptPages, PagedList};
 use super::parents::{Lists, Next};
+use super::reading::{InFlight, Open, Pending, Reading};
 use super::{Begun, Event, Outlet, Progress};
 use crate::catalogue::Location;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::pages::{Manner, Page, PageInfo, Pages, Received};
+use crate::pages::{Manner, Page, Pages, Received};
 use crate::request::{self, Bindings};
 use crate::rows::Batch;
 use crate::shared::cache;
@@ -71,69 +73,6 @@ pub(super) struct Reader {
     pub(super) outlet: Outlet,
 }
 
-/// A list that is being read.
-struct Open {
-    number: usize,
-    binding: usize,
-    bindings: Arc<Bindings>,
-    filter: String,
-    pages: Pages,
-    /// When its first page was asked for.
-    read_since: Option<u64>,
-    /// Its pages, where the cache had all of them.
-    kept: Option<Arc<KeptPages>>,
-    /// Rows that have come before the pages began.
-    head: HashSet<u128>,
-    /// How often a page was refused that was like others before it.
-    refused: u32,
-}
-
-/// A list that is to be read.
-struct Pending {
-    binding: usize,
-    bindings: Arc<Bindings>,
-    filter: String,
-    /// Its pages, where the cache has all of them.
-    kept: Option<Arc<KeptPages>>,
-    head: HashSet<u128>,
-}
-
-/// A page that has been asked for.
-struct InFlight {
-    list: usize,
-    page: Page,
-    /// How often the question had been changed then.
-    revision: usize,
-    task: AbortOnDropHandle<Result<Fetched, Error>>,
-}
-
-pub(super) struct Fetched {
-    pub(super) batch: Batch,
-    pub(super) info: PageInfo,
-    /// When it was asked for.
-    pub(super) date: u64,
-    /// The pages that follow, where it is the first of a list that the cache had whole.
-    pub(super) kept: Option<Arc<KeptPages>>,
-}
-
-/// What is known while lists are read.
-struct Reading {
-    asked: Asked,
-    /// How often `asked` has changed.
-    revision: usize,
-    bindings_opened: usize,
-    lists_opened: usize,
-    pending: VecDeque<Pending>,
-    open: Vec<Open>,
-    in_flight: VecDeque<InFlight>,
-    window: usize,
-    begun: bool,
-    /// Binding and identity of the rows so far, where a row may come with several filters.
-    seen: Option<HashSet<(usize, u128)>>,
-    /// Whether the server was found to have other pages than were asked for.
-    counts_differently: bool,
-}
-
 impl Reader {
     /// A reader of single pages, which sends nothing on.
     pub(super) fn alone(client: Arc<Client>, job: Job) -> Self {
@@ -171,19 +110,8 @@ impl Reader {
         }
         let max = self.client.settings().max_concurrency;
         let mut lists = Lists::new(self)?;
-        let mut reading = Reading {
-            asked: self.asked(&Vec::new()),
-            revision: 0,
-            bindings_opened: 0,
-            lists_opened: 0,
-            pending: VecDeque::new(),
-            open: Vec::new(),
-            in_flight: VecDeque::new(),
-            window: if self.job.start == Start::All { max } else { 1 },
-            begun: false,
-            seen: None,
-            counts_differently: false,
-        };
+        let window = if self.job.start == Start::All { max } else { 1 };
+        let mut reading = Reading::new(self.asked(&Vec::new()), window);
         loop {
             if !self.fill_window(&mut reading, &mut lists).await? {
                 return Ok(());
@@ -468,7 +396,7 @@ impl Reader {
     }
 
     /// Says what of the question is answered, once.
-    async fn begin(&self, reading: &mut Reading, skipped: u64) {
+    pub(super) async fn begin(&self, reading: &mut Reading, skipped: u64) {
         if !reading.begun {
             reading.begun = true;
             let ordered = reading.asked.ordered && !self.fans_out;
@@ -490,119 +418,9 @@ impl Reader {
     }
 
     /// Whether the rows that come are those that are wanted, in the wanted order.
-    fn answers_all(&self, asked: &Asked) -> bool {
+    pub(super) fn answers_all(&self, asked: &Asked) -> bool {
         let ordered = self.job.order.required.is_none() || asked.ordered;
         self.is_single(asked) && asked.complete && ordered
-    }
-
-    fn has_head(&self, asked: &Asked) -> bool {
-        matches!(self.job.start, Start::Head(rows) if rows < self.job.page_size)
-            && self.answers_all(asked)
-            && self.job.projection.reads_ids()
-    }
-
-    /// Reads a first page that is only as large as is expected to be enough.
-    async fn head(&self, reading: &mut Reading, bindings: &Arc<Bindings>) -> Result<Head, Error> {
-        let Start::Head(rows) = self.job.start else { return Ok(Head::More(HashSet::new())) };
-        let Some(target) = request::target(self.job.resource, bindings) else {
-            return Ok(Head::Enough);
-        };
-        let (received, asked) = loop {
-            let asked = self.asked(bindings);
-            if !self.has_head(&asked) {
-                reading.asked = asked;
-                return Ok(Head::More(HashSet::new()));
-            }
-            let filter = &asked.filters[0];
-            let target = request::page(&target, 1, rows.max(1), asked.orderby.as_deref(), filter);
-            match self
-                .fetch(target, Page::ONLY, Wanted::Rows, Part::Only)
-                .await
-                .map_err(|_| stopped())?
-            {
-                Err(error) if Self::is_refusal(&error, filter, asked.orderby.as_deref()) => {
-                    self.learn(bindings, &asked, &error).await?;
-                    if self.asked(bindings) == asked {
-                        return Err(error);
-                    }
-                }
-                other => break (other?, asked),
-            }
-        };
-        let came = received.batch.rows() as u64;
-        if let (Some(total), "") = (received.info.total, asked.filters[0].as_str()) {
-            totals::note(self.client.scope(), self.job.resource, total);
-        }
-        reading.asked = asked;
-        let head: HashSet<u128> = received.batch.ids().iter().flatten().copied().collect();
-        self.begin(reading, 0).await;
-        // awork may count after it has read, and a row may go in between.
-        let is_full = came >= rows.max(1).into();
-        let all = received.info.total.is_some_and(|total| total <= came) && !is_full;
-        let sent = self.outlet.send(Event::Rows(received.batch, bindings.clone(), all)).await;
-        if all || !sent {
-            return Ok(Head::Enough);
-        }
-        self.outlet.demanded().await;
-        Ok(Head::More(head))
-    }
-}
-
-enum Head {
-    /// All rows have come, or no more are wanted.
-    Enough,
-    /// The list is to be read; these of its rows have come.
-    More(HashSet<u128>),
-}
-
-impl Reading {
-    /// Whether a first page that is not the list's first is the one that was asked for, so that
-    /// the rows before it are known by their number.
-    fn is_as_asked(&self, at: usize, page: Page, info: PageInfo) -> bool {
-        let is_said = info.page == Some(page.number) && info.page_size == Some(page.size.into());
-        self.open[at].pages.first().number == 1 || is_said
-    }
-
-    /// Puts a list back, to be read from its first page.
-    fn read_from_the_first(&mut self, at: usize) {
-        let Open { binding, bindings, filter, head, .. } = self.open.remove(at);
-        self.counts_differently = true;
-        self.pending.push_front(Pending { binding, bindings, filter, kept: None, head });
-    }
-
-    /// Drops the rows that have come with another filter.
-    fn drop_known(&mut self, binding: usize, batch: &mut Batch) {
-        let Some(seen) = &mut self.seen else { return };
-        let ids = batch.ids().iter().flatten().copied();
-        let known: HashSet<u128> = ids.filter(|id| seen.contains(&(binding, *id))).collect();
-        seen.extend(batch.ids().iter().flatten().map(|id| (binding, *id)));
-        batch.drop_rows(|id| known.contains(&id));
-    }
-
-    /// Puts a list that is read without a filter behind those that wait.
-    fn open_kept(&mut self, bindings: Arc<Bindings>, kept: Option<Arc<KeptPages>>) {
-        let binding = self.bindings_opened;
-        self.bindings_opened += 1;
-        let (filter, head) = (String::new(), HashSet::new());
-        self.pending.push_back(Pending { binding, bindings, filter, kept, head });
-    }
-
-    /// Puts the lists of some parameters behind those that wait, one per filter.
-    fn open_later(&mut self, bindings: Arc<Bindings>, head: HashSet<u128>, with_ids: bool) {
-        let binding = self.bindings_opened;
-        self.bindings_opened += 1;
-        if self.asked.filters.len() > 1 && with_ids {
-            self.seen.get_or_insert_default();
-        }
-        for filter in &self.asked.filters {
-            self.pending.push_back(Pending {
-                binding,
-                bindings: bindings.clone(),
-                filter: filter.clone(),
-                kept: None,
-                head: head.clone(),
-            });
-        }
     }
 }
 
