@@ -15,6 +15,11 @@ FULL JOIN (SELECT * FROM information_schema.columns WHERE table_schema = 'everyt
     USING (table_name, column_name, ordinal_position)
 WHERE c.data_type IS DISTINCT FROM i.data_type;
 
+-- no name needs quotes
+SELECT table_name, column_name FROM awork_fdw_catalog
+WHERE quote_ident(table_name) <> table_name OR quote_ident(column_name) <> column_name;
+SELECT DISTINCT column_name FROM awork_fdw_catalog WHERE column_name LIKE '%\_' ORDER BY 1;
+
 -- the tables that documents and reports rely on
 SELECT name FROM unnest(ARRAY['projects', 'tasks', 'time_entries', 'users', 'companies', 'teams',
     'absences', 'workspace_absences', 'types_of_work', 'project_types', 'project_statuses',

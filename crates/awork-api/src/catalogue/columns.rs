@@ -8,9 +8,12 @@
 //! 4. every query parameter that selects rows; it holds the value of the request, or what the
 //!    API assumes where the request has none;
 //! 5. `attrs`, the row as it came.
+//!
+//! A name that would need quotes in SQL, being a key word, ends with an underscore (`order_`).
 
 use std::collections::HashSet;
 
+use super::names::unquoted;
 use super::{Catalogue, Location, Model, Property, Resource, Type};
 
 /// The column that holds the row as it came.
@@ -93,7 +96,10 @@ pub fn resolve(
     name: &str,
     field: Option<&str>,
 ) -> Option<Source> {
-    let by_name = |name: &str| known.iter().find(|c| c.name == name).map(|c| c.source.clone());
+    let by_name = |name: &str| {
+        let name = unquoted(name.to_owned());
+        known.iter().find(|c| c.name == name).map(|c| c.source.clone())
+    };
     let Some(field) = field else { return by_name(name) };
     known
         .iter()
@@ -156,7 +162,10 @@ impl ColumnList {
     fn push_parameter(&mut self, resource: &Resource, index: usize) {
         let parameter = &resource.parameters[index];
         self.push(Column {
-            name: parameter.column.clone().unwrap_or_else(|| snake_case(&parameter.name)),
+            name: match &parameter.column {
+                Some(name) => name.clone(),
+                None => unquoted(snake_case(&parameter.name)),
+            },
             ty: parameter.ty.clone(),
             source: Source::Parameter(index),
             description: parameter.description.clone(),
@@ -165,7 +174,8 @@ impl ColumnList {
 
     fn push_model(&mut self, catalogue: &Catalogue, model: &Model) {
         // A property always wins over a part of a nested object that would have its name.
-        let own: HashSet<String> = model.properties.iter().map(|p| snake_case(&p.name)).collect();
+        let name = |p: &Property| column_name(std::slice::from_ref(&p.name));
+        let own: HashSet<String> = model.properties.iter().map(name).collect();
         let (ids, others): (Vec<_>, Vec<_>) = model.properties.iter().partition(|p| p.name == "id");
         for property in ids.into_iter().chain(others) {
             self.push(field_column(&[], property));
@@ -260,7 +270,7 @@ pub(crate) fn column_name(path: &[String]) -> String {
     };
     let kept: Vec<&str> =
         (0..words.len()).filter(|&i| !said_again(i)).map(|i| words[i].as_str()).collect();
-    kept.join("_")
+    unquoted(kept.join("_"))
 }
 
 /// `startDateUtc` → `start_date_utc`, `allowSSOLogin` → `allow_sso_login`.

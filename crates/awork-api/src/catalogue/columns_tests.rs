@@ -22,6 +22,8 @@ fn a_repeated_parent_is_said_once() {
     assert_eq!(column_name(&path("task/project/projectKey")), "task_project_key");
     assert_eq!(column_name(&path("user/userName")), "user_name");
     assert_eq!(column_name(&path("user/username")), "user_username");
+    assert_eq!(column_name(&path("user")), "user_");
+    assert_eq!(column_name(&path("project/order")), "project_order");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! in [`columns`]; this file only holds the entries' shape and how to find one.
 
 pub mod columns;
+pub mod names;
 mod types;
 
 use once_cell::sync::Lazy;
