@@ -199,6 +199,60 @@ COMMENT ON FUNCTION awork_fdw_needs_login(oid, oid) IS
 COMMENT ON FUNCTION awork_fdw_logout(text, text) IS
     'Forgets the login of a role to a server, by default that of the current user.';
 
+CREATE VIEW awork_fdw_relationships AS
+    WITH columns AS (
+        -- What each column of a foreign table stands for; its option field tells, or else its name.
+        SELECT DISTINCT ON (relation.oid, attribute.attnum)
+               server.oid AS server_oid, server.srvname AS server,
+               relation.oid AS relation, namespace.nspname AS table_schema,
+               relation.relname AS table_name, attribute.attnum, attribute.attname AS column_name,
+               attribute.attnotnull AS not_null, entry.is_unique, entry.refers_to,
+               entry.table_name || '.' || entry.column_name AS entry
+        FROM pg_catalog.pg_foreign_table AS source
+        JOIN pg_catalog.pg_foreign_server AS server ON server.oid = source.ftserver
+        JOIN pg_catalog.pg_foreign_data_wrapper AS wrapper ON wrapper.oid = server.srvfdw
+        JOIN pg_catalog.pg_class AS relation ON relation.oid = source.ftrelid
+        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+        CROSS JOIN LATERAL (
+            SELECT option_value AS name FROM pg_catalog.pg_options_to_table(source.ftoptions)
+            WHERE option_name = 'resource') AS resource
+        JOIN pg_catalog.pg_attribute AS attribute
+            ON attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+        CROSS JOIN LATERAL (
+            SELECT max(option_value) FILTER (WHERE option_name = 'field') AS field
+            FROM pg_catalog.pg_options_to_table(attribute.attfdwoptions)) AS option
+        JOIN awork_fdw_catalog AS entry
+            ON entry.table_name = resource.name
+           AND (entry.field = option.field
+                OR entry.column_name = coalesce(option.field, attribute.attname::text))
+        WHERE wrapper.fdwname = 'awork_fdw'
+          AND pg_catalog.has_any_column_privilege(relation.oid, 'SELECT')
+        ORDER BY relation.oid, attribute.attnum, entry.field IS NOT DISTINCT FROM option.field DESC,
+                 entry.ordinal_position
+    )
+    -- Where several tables have what is referred to, the one beside it, or else the first.
+    SELECT DISTINCT ON (source.table_schema, source.table_name, source.attnum)
+           source.server,
+           source.table_schema AS source_schema, source.table_name AS source_table,
+           source.column_name AS source_column,
+           target.table_schema AS target_schema, target.table_name AS target_table,
+           target.column_name AS target_column,
+           CASE WHEN source.is_unique THEN 'one-to-one' ELSE 'many-to-one' END AS cardinality,
+           NOT source.not_null AS is_optional
+    FROM columns AS source
+    JOIN columns AS target
+        ON target.server_oid = source.server_oid AND target.entry = source.refers_to
+    ORDER BY source.table_schema, source.table_name, source.attnum,
+             target.table_schema = source.table_schema DESC,
+             target.table_schema, target.table_name, target.attnum;
+
+COMMENT ON VIEW awork_fdw_relationships IS
+    'Which columns of foreign tables have values of which columns of others: one row per reference '
+    'whose both tables the user may read. awork does not enforce them: what is referred to may be '
+    'deleted, archived, or not shown to the identity.';
+
+GRANT SELECT ON awork_fdw_relationships TO PUBLIC;
+
 -- IMPORT FOREIGN SCHEMA can create tables but not comment on them, so the comments follow it.
 CREATE FUNCTION awork_fdw_comment_imported() RETURNS event_trigger
     LANGUAGE plpgsql

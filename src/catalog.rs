@@ -1,6 +1,6 @@
 //! `awork_fdw_catalog`: what tables and columns there are, before any is imported.
 
-use awork_api::catalogue::columns::Source;
+use awork_api::catalogue::columns::{Reference, Source};
 use awork_api::catalogue::{Catalogue, Location, Resource, Support};
 use awork_api::filter::{ColumnType, Field};
 use pgrx::prelude::*;
@@ -19,6 +19,9 @@ type CatalogRow = (
     Option<&'static str>,
     bool,
     Option<&'static str>,
+    bool,
+    bool,
+    Option<String>,
     &'static str,
     &'static str,
     Option<String>,
@@ -42,6 +45,9 @@ fn awork_fdw_catalog_rows() -> TableIterator<
         name!(parameter, Option<&'static str>),
         name!(required, bool),
         name!(parent_table, Option<&'static str>),
+        name!(not_null, bool),
+        name!(is_unique, bool),
+        name!(refers_to, Option<String>),
         name!(filters, &'static str),
         name!(orders, &'static str),
         name!(column_comment, Option<String>),
@@ -75,6 +81,9 @@ fn rows(resource: &'static Resource) -> impl Iterator<Item = CatalogRow> {
             }),
             parameter.is_some_and(|p| p.required || p.location == Location::Path),
             parameter.and_then(|p| p.parent.as_ref()).map(|parent| parent.resource.as_str()),
+            column.not_null,
+            column.is_unique,
+            column.refers_to.map(|Reference { table, column }| format!("{table}.{column}")),
             known_of(field.as_ref().map(|field| field.filter)),
             known_of(field.as_ref().map(|field| field.order)),
             column.description,

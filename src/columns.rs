@@ -16,6 +16,7 @@ pub(crate) struct Attribute {
     /// The type itself, or what a domain is over.
     pub(crate) base_type: pg_sys::Oid,
     pub(crate) typmod: i32,
+    pub(crate) not_null: bool,
     pub(crate) field: Option<String>,
 }
 

@@ -110,6 +110,16 @@ pub(crate) fn wrong_type(message: String, hint: String) -> ! {
     report(PgLogLevel::ERROR, code, message, None, Some(hint))
 }
 
+/// A null in a column that PostgreSQL takes to have none.
+pub(crate) fn null_value(table: &str, column: &str) -> ! {
+    let code = PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION;
+    let message = format!(
+        "column \"{column}\" of foreign table \"{table}\" is NOT NULL, but a row from awork has no value for it"
+    );
+    let hint = "ALTER FOREIGN TABLE … ALTER COLUMN … DROP NOT NULL shows it as null.".to_owned();
+    report(PgLogLevel::ERROR, code, message, None, Some(hint))
+}
+
 /// A value that PostgreSQL's own input function refused.
 pub(crate) fn unconvertible(message: String, detail: Vec<String>) -> ! {
     let code = PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE;

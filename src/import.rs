@@ -57,10 +57,11 @@ fn create_table(resource: &Resource, server: &str) -> String {
             // The option keeps the column's meaning when the column is renamed.
             let field = field_option(resource, &column);
             format!(
-                "  {} {} OPTIONS (field {})",
+                "  {} {} OPTIONS (field {}){}",
                 quote_identifier(&column.name),
                 column.ty.sql(),
-                quote_literal(field)
+                quote_literal(field),
+                if column.not_null { " NOT NULL" } else { "" }
             )
         })
         .collect();

@@ -106,6 +106,11 @@ impl Converter {
         }
     }
 
+    /// Raises the error of a null that may not be.
+    pub(super) fn refuse_null(&self) -> ! {
+        error::null_value(&self.table, &self.column)
+    }
+
     /// Whether datums are made in the current memory context.
     pub(super) fn allocates(&self) -> bool {
         !matches!(self.how, How::Word | How::Uuid | How::Text { is_utf8: true })

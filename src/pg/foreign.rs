@@ -98,6 +98,7 @@ pub(super) fn attributes(relation: pg_sys::Oid) -> Vec<Attribute> {
                 type_oid: attribute.atttypid,
                 base_type,
                 typmod: attribute.atttypmod,
+                not_null: attribute.attnotnull,
                 field: find(&options, "field").map(str::to_owned),
             }
         })

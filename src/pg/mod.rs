@@ -59,6 +59,12 @@ pub(crate) fn is_preloading() -> bool {
     unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress }
 }
 
+/// Whether the database has its text in UTF-8.
+pub(crate) fn is_utf8() -> bool {
+    // SAFETY: a look-up of what does not change in a session.
+    unsafe { pgrx::pg_sys::GetDatabaseEncoding() == pgrx::pg_sys::pg_enc::PG_UTF8 as i32 }
+}
+
 /// Whether the current user is a superuser.
 pub(crate) fn is_superuser() -> bool {
     // SAFETY: a look-up of the current user.

@@ -23,6 +23,8 @@ struct Column {
     /// Position in the tuple, from 0.
     position: usize,
     from: From,
+    /// Whether PostgreSQL plans as if there were no null.
+    not_null: bool,
     converter: Converter,
 }
 
@@ -68,7 +70,8 @@ impl Output {
                     From::Cell(output.targets.len() - 1)
                 }
             };
-            output.columns.push(Column { position, from, converter });
+            let not_null = attribute.not_null;
+            output.columns.push(Column { position, from, not_null, converter });
         }
         output
     }
@@ -119,12 +122,12 @@ impl Output {
         let (words, are_null) = batch.row(row);
         for (column, parameter) in self.columns.iter_mut().zip(parameters) {
             let datum = match column.from {
-                From::Cell(cell) if are_null[cell] => continue,
-                From::Cell(cell) => column.converter.datum(batch, row, words[cell]),
-                From::Parameter(_) => match *parameter {
-                    Some(datum) => datum,
-                    None => continue,
-                },
+                From::Cell(cell) if !are_null[cell] => {
+                    column.converter.datum(batch, row, words[cell])
+                }
+                From::Parameter(_) if let Some(datum) = *parameter => datum,
+                _ if column.not_null => column.converter.refuse_null(),
+                _ => continue,
             };
             values[column.position] = datum;
             nulls[column.position] = false;

@@ -452,8 +452,6 @@ fn other_than_known(resource: &Resource, sample: &Sample, path: &[String]) -> Op
             noun(ty)
         ));
     }
-    // OpenAPI 3.0 has no place to say that a reference to another schema may be null.
-    let nullable = nullable || matches!(ty, Type::Model(_));
     let nulls = values.iter().filter(|value| value.is_null()).count();
     (nulls > 0 && !nullable).then(|| {
         let rows = values.len();

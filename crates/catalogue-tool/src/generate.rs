@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use awork_api::catalogue::columns::snake_case;
 use awork_api::catalogue::{
     Catalogue, Embedded, Exclusion, Location, Lookup, Model, Parent, Resource, Shape, Support, Type,
 };
@@ -47,6 +48,7 @@ pub(crate) fn catalogue(
         annotate(model, overrides, descriptions);
     }
     relate(&mut catalogue, overrides)?;
+    refer(&mut catalogue, overrides)?;
     catalogue.resources.sort_by(|a, b| a.name.cmp(&b.name));
     catalogue.models.sort_by(|a, b| a.name.cmp(&b.name));
     catalogue.excluded.sort_by(|a, b| a.path.cmp(&b.path));
@@ -237,6 +239,53 @@ fn relate(catalogue: &mut Catalogue, overrides: &Overrides) -> Result<(), String
         };
     }
     every_name_is_known(&known, overrides)
+}
+
+/// Finds the lists that properties refer to. `typeOfWorkId` is the id of a row of the list whose
+/// path segment has the words "type_of_work", and the object `typeOfWork` is such a row.
+fn refer(catalogue: &mut Catalogue, overrides: &Overrides) -> Result<(), String> {
+    let known = catalogue.clone();
+    let has_id = |resource: &&Resource| {
+        let model = model(&known, resource);
+        let id = model.and_then(|model| model.property("id"));
+        resource.shape == Shape::List && id.is_some_and(|id| id.ty == Type::Uuid)
+    };
+    let targets: BTreeMap<&str, &str> = overrides
+        .words
+        .values()
+        .filter_map(|[singular, plural]| {
+            let list = known.resources.iter().find(|r| r.name == *plural && !r.is_keyed())?;
+            Some((singular.as_str(), has_id(&list).then_some(list.name.as_str())?))
+        })
+        .collect();
+    for (place, table) in &overrides.references {
+        let is_known = known.resources.iter().any(|r| r.name == *table && has_id(&r));
+        if !table.is_empty() && !is_known {
+            return Err(format!("overrides.toml: {place} refers to no list with ids: {table}"));
+        }
+        let (owner, name) = match place.split_once('.') {
+            Some((owner, name)) => (Some(owner), name),
+            None => (None, place.as_str()),
+        };
+        let mut models = known.models.iter().filter(|m| owner.is_none_or(|owner| m.name == owner));
+        if !models.any(|m| m.property(name).is_some()) {
+            return Err(format!("overrides.toml: there is no property {place}"));
+        }
+    }
+    for model in &mut catalogue.models {
+        for property in &mut model.properties {
+            let words = snake_case(&property.name);
+            let found = match &property.ty {
+                Type::Uuid => words.strip_suffix("_id").and_then(|words| targets.get(words)),
+                Type::Model(_) => targets.get(words.as_str()),
+                _ => continue,
+            };
+            let given = specific(&overrides.references, &model.name, &property.name);
+            let table = given.map(String::as_str).or(found.copied());
+            property.refers_to = table.filter(|table| !table.is_empty()).map(str::to_owned);
+        }
+    }
+    Ok(())
 }
 
 fn given_parent(given: &ParentOf) -> Result<Option<Parent>, String> {

@@ -30,6 +30,9 @@ pub(crate) struct Overrides {
     pub(crate) parents: BTreeMap<String, ParentOf>,
     /// Table → `table.property` of the rows that its own rows are inside of.
     pub(crate) embedded: BTreeMap<String, String>,
+    /// `Model.property` or property → the table whose `id` it is, or that the object is a row of,
+    /// for those that the rule does not find; empty where it is of none.
+    pub(crate) references: BTreeMap<String, String>,
     /// Table → why its single-object paths may find what the list leaves out, for those that
     /// the rule does not find.
     pub(crate) wider_lookups: BTreeMap<String, String>,

@@ -121,10 +121,12 @@ impl Specification {
                 .map(|(property, schema)| Property {
                     name: property.clone(),
                     ty: self.ty(property, schema),
-                    nullable: schema["nullable"].as_bool().unwrap_or(false),
+                    // A reference has no place beside it to say so.
+                    nullable: schema["nullable"] == true || schema["$ref"].is_string(),
                     filter: Support::Unknown,
                     order: Support::Unknown,
                     whole_seconds: false,
+                    refers_to: None,
                     description: None,
                 })
                 .collect(),

@@ -14,7 +14,7 @@
 use std::collections::HashSet;
 
 use super::names::unquoted;
-use super::{Catalogue, Location, Model, Property, Resource, Type};
+use super::{Catalogue, Location, Model, Parameter, Property, Resource, Shape, Type};
 
 /// The column that holds the row as it came.
 pub const ATTRS: &str = "attrs";
@@ -37,8 +37,25 @@ pub struct Column {
     pub ty: Type,
     /// Where its values come from.
     pub source: Source,
+    /// Whether it always has a value: what every request has to be given, and the `id` of a list
+    /// whose rows awork can be asked for by it.
+    pub not_null: bool,
+    /// Whether no two rows of the list have the same: the `id` of a list that needs no key, and the
+    /// only key of a single object.
+    pub is_unique: bool,
+    /// The column of another table whose values it has.
+    pub refers_to: Option<Reference>,
     /// For `COMMENT ON`; none where the name says it all.
     pub description: Option<String>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The name of the table's resource.
+    pub table: String,
+    /// The name of the column.
+    pub column: String,
 }
 
 /// Where the values of a column come from.
@@ -128,6 +145,9 @@ pub fn columns(catalogue: &Catalogue, resource: &Resource) -> Vec<Column> {
             name: VALUE.to_owned(),
             ty: scalar.clone(),
             source: Source::Field(Vec::new()),
+            not_null: false,
+            is_unique: false,
+            refers_to: None,
             description: None,
         }),
     }
@@ -140,8 +160,23 @@ pub fn columns(catalogue: &Catalogue, resource: &Resource) -> Vec<Column> {
         name: ATTRS.to_owned(),
         ty: Type::Json,
         source: Source::Field(Vec::new()),
+        not_null: false,
+        is_unique: false,
+        refers_to: None,
         description: Some("The row as the API sent it, with every field.".to_owned()),
     });
+    let id = Source::Field(vec!["id".to_owned()]);
+    let is_id = |column: &&mut Column| column.source == id;
+    if let Some(id) = list.columns.iter_mut().find(is_id) {
+        id.not_null = resource.lookups.iter().any(|lookup| lookup.property == "id");
+        id.is_unique = id.not_null && !resource.is_keyed();
+    }
+    if let (Shape::Object, [Parameter { location: Location::Path, .. }]) =
+        (resource.shape, &resource.parameters[..])
+    {
+        // Keys come first.
+        list.columns[0].is_unique = true;
+    }
     list.columns
 }
 
@@ -168,6 +203,12 @@ impl ColumnList {
             },
             ty: parameter.ty.clone(),
             source: Source::Parameter(index),
+            not_null: parameter.required || parameter.location == Location::Path,
+            is_unique: false,
+            refers_to: parameter.parent.as_ref().map(|parent| Reference {
+                table: parent.resource.clone(),
+                column: column_name(std::slice::from_ref(&parent.property)),
+            }),
             description: parameter.description.clone(),
         });
     }
@@ -178,11 +219,11 @@ impl ColumnList {
         let own: HashSet<String> = model.properties.iter().map(name).collect();
         let (ids, others): (Vec<_>, Vec<_>) = model.properties.iter().partition(|p| p.name == "id");
         for property in ids.into_iter().chain(others) {
-            self.push(field_column(&[], property));
+            self.push(field_column(&[], property, property.refers_to.as_ref()));
             if let Type::Model(name) = &property.ty
                 && let Some(nested) = catalogue.model(name)
             {
-                self.push_nested(catalogue, nested, &own, vec![property.name.clone()]);
+                self.push_nested(catalogue, nested, &own, &[], property);
             }
         }
         for (name, date, time) in [
@@ -213,8 +254,10 @@ impl ColumnList {
         catalogue: &Catalogue,
         model: &Model,
         own: &HashSet<String>,
-        path: Vec<String>,
+        parents: &[String],
+        object: &Property,
     ) {
+        let path = [parents, std::slice::from_ref(&object.name)].concat();
         // An object of scalars without identity (capacities per weekday, a status of flags) has
         // no name to stand for it, so that all of it is shown.
         let is_value = model.property("id").is_none()
@@ -223,18 +266,19 @@ impl ColumnList {
                 .iter()
                 .all(|p| !matches!(p.ty, Type::Model(_) | Type::List(_) | Type::Json));
         for property in &model.properties {
-            let mut path = path.clone();
-            let parents = path.clone();
-            path.push(property.name.clone());
             match &property.ty {
-                Type::Model(name) if path.len() <= DEPTH => {
+                Type::Model(name) if path.len() < DEPTH => {
                     if let Some(nested) = catalogue.model(name) {
-                        self.push_nested(catalogue, nested, own, path);
+                        self.push_nested(catalogue, nested, own, &path, property);
                     }
                 }
                 Type::Model(_) | Type::List(_) | Type::Json => {}
                 _ if is_value || NAME_LIKE.contains(&property.name.as_str()) => {
-                    let column = field_column(&parents, property);
+                    let refers_to = match property.name.as_str() {
+                        "id" => object.refers_to.as_ref(),
+                        _ => property.refers_to.as_ref(),
+                    };
+                    let column = field_column(&path, property, refers_to);
                     if !own.contains(&column.name) {
                         self.push(column);
                     }
@@ -245,19 +289,34 @@ impl ColumnList {
     }
 }
 
-fn field_column(parents: &[String], property: &Property) -> Column {
+fn field_column(parents: &[String], property: &Property, refers_to: Option<&String>) -> Column {
     let mut path = parents.to_vec();
     path.push(property.name.clone());
+    // An object refers by its id, which is a column of its own.
+    let has_id = property.ty == Type::Uuid;
     Column {
         name: column_name(&path),
         ty: property.ty.clone(),
         source: Source::Field(path),
+        not_null: false,
+        is_unique: false,
+        refers_to: refers_to
+            .filter(|_| has_id)
+            .map(|table| Reference { table: table.clone(), column: "id".to_owned() }),
         description: property.description.clone(),
     }
 }
 
 fn derived_column(name: &str, ty: Type, source: Source, description: &str) -> Column {
-    Column { name: name.to_owned(), ty, source, description: Some(description.to_owned()) }
+    Column {
+        name: name.to_owned(),
+        ty,
+        source,
+        not_null: false,
+        is_unique: false,
+        refers_to: None,
+        description: Some(description.to_owned()),
+    }
 }
 
 /// The column of a path: its words joined, a word that the next one repeats left out, so that

@@ -184,7 +184,8 @@ pub struct Property {
     /// Its type.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Whether the specification says that it may be null.
+    /// Whether the specification lets it be null. A reference to another schema always may be:
+    /// OpenAPI 3.0 has no place beside it to say so.
     #[serde(default, skip_serializing_if = "is_false")]
     pub nullable: bool,
     /// Whether `filterby` knows the property.
@@ -197,6 +198,9 @@ pub struct Property {
     /// bound: midnight, noon, or a second before midnight.
     #[serde(default, skip_serializing_if = "is_false")]
     pub whole_seconds: bool,
+    /// The resource whose `id` it is, where it is one; of an object, whose `id` the object has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refers_to: Option<String>,
     /// For `COMMENT ON`; absent where the name says it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

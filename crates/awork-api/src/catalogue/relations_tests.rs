@@ -164,3 +164,70 @@ fn a_list_that_can_be_asked_for_more_rows_has_wider_lookups() {
     assert!(resource("tasks").lookups.iter().all(|l| l.wider));
     assert!(resource("companies").lookups.iter().all(|l| !l.wider));
 }
+
+#[test]
+fn references_of_core_tables() {
+    let catalogue = Catalogue::bundled();
+    let refers = |table: &str, name: &str| {
+        let columns = columns::columns(catalogue, catalogue.resource(table).unwrap());
+        let column = columns.into_iter().find(|column| column.name == name);
+        let column = column.unwrap_or_else(|| panic!("{table} has no column {name}"));
+        column.refers_to.map(|to| format!("{}.{}", to.table, to.column))
+    };
+    for (table, column, expected) in [
+        ("time_entries", "project_id", Some("projects.id")),
+        ("time_entries", "task_id", Some("tasks.id")),
+        ("time_entries", "user_id", Some("users.id")),
+        ("time_entries", "type_of_work_id", Some("types_of_work.id")),
+        ("tasks", "project_id", Some("projects.id")),
+        ("tasks", "project", None),
+        ("tasks", "parent_id", Some("tasks.id")),
+        ("tasks", "entity_id", None),
+        ("tasks", "task_status_id", None),
+        ("projects", "id", None),
+        ("projects", "company_id", Some("companies.id")),
+        ("projects", "project_status_id", Some("project_statuses.id")),
+        ("projects", "created_by", Some("users.id")),
+        ("project_members", "project_id", Some("projects.id")),
+        ("project_members", "project_role_id", Some("project_roles.id")),
+        ("workspace_absences", "region_id", Some("absence_regions.id")),
+        ("absence_region_locations", "country_code", Some("absence_region_countries.code")),
+    ] {
+        assert_eq!(refers(table, column).as_deref(), expected, "{table}.{column}");
+    }
+}
+
+#[test]
+fn what_is_referred_to_is_a_column_of_its_type() {
+    let catalogue = Catalogue::bundled();
+    let all = |table: &str| catalogue.resource(table).map(|r| columns::columns(catalogue, r));
+    for resource in &catalogue.resources {
+        for column in columns::columns(catalogue, resource) {
+            let Some(to) = &column.refers_to else { continue };
+            let targets = all(&to.table).unwrap_or_default();
+            let target = targets.iter().find(|target| target.name == to.column);
+            let place = format!("{}.{} to {to:?}", resource.name, column.name);
+            assert_eq!(target.map(|t| &t.ty), Some(&column.ty), "{place}");
+        }
+    }
+}
+
+#[test]
+fn what_is_never_null_is_asked_for_by_it() {
+    let catalogue = Catalogue::bundled();
+    let never_null = |table: &str| -> Vec<String> {
+        let columns = columns::columns(catalogue, catalogue.resource(table).unwrap());
+        columns.into_iter().filter(|c| c.not_null).map(|c| c.name).collect()
+    };
+    assert_eq!(never_null("projects"), ["id"]);
+    assert_eq!(never_null("project_task_lists"), ["project_id", "id"]);
+    assert_eq!(never_null("tags_of_project"), ["project_id"]);
+    assert_eq!(never_null("search_results"), ["search_term"]);
+    let unique = |table: &str| -> Vec<String> {
+        let columns = columns::columns(catalogue, catalogue.resource(table).unwrap());
+        columns.into_iter().filter(|c| c.is_unique).map(|c| c.name).collect()
+    };
+    assert_eq!(unique("projects"), ["id"]);
+    assert_eq!(unique("project_task_statuses"), [""; 0]);
+    assert_eq!(unique("user_capacities"), ["user_id"]);
+}
