@@ -81,7 +81,7 @@ fn pages() {
     assert_eq!(response.rows().len(), 100);
     assert_eq!(list(&other, "/timeentries", &[("pageSize", "1001")]).status, 400);
     let filtered = list(&other, "/customfielddefinitions", &[("filterby", "entity eq 'task'")]);
-    assert_eq!(filtered.rows().len(), 10);
+    assert_eq!(filtered.rows().len(), 14);
 }
 
 #[test]

@@ -17,18 +17,38 @@ use super::{clock, clock::DAY};
 /// The names of the roles in projects.
 pub(crate) const PROJECT_ROLES: [&str; 4] = ["Project Manager", "Member", "Freelancer", "Gast"];
 
-/// The types of custom fields, each once for tasks and once for projects.
-const FIELD_TYPES: [&str; 10] = [
-    "text",
-    "number",
-    "date",
-    "datetime",
-    "select",
-    "coloredSelect",
-    "link",
-    "boolean",
-    "user",
-    "client",
+/// The custom fields by entity, type and name: each type for tasks and for projects, and names that
+/// are hard to tell apart, or to write.
+const FIELDS: [(&str, &str, &str); CUSTOM_FIELDS] = [
+    ("task", "text", "Auftragsnummer"),
+    ("task", "number", "Stundensatz €"),
+    ("task", "date", "Abnahme"),
+    ("task", "datetime", "Go-live"),
+    ("task", "select", "Phase"),
+    ("task", "coloredSelect", "Risiko"),
+    ("task", "link", "Ablage"),
+    ("task", "boolean", "Abgenommen?"),
+    ("task", "user", "Verantwortlich"),
+    ("task", "client", "Endkunde"),
+    ("project", "text", "Auftragsnummer"),
+    ("project", "number", "Stundensatz"),
+    ("project", "date", "Abnahme"),
+    ("project", "datetime", "Go-live"),
+    ("project", "select", "Phase"),
+    ("project", "coloredSelect", "Risiko"),
+    ("project", "link", "Ablage"),
+    ("project", "boolean", "Abgenommen?"),
+    ("project", "user", "Verantwortlich"),
+    ("project", "client", "Endkunde"),
+    ("project", "number", "Festpreis"),
+    (
+        "task",
+        "text",
+        "Größe & Maß: \"Höhe × Breite\" des Überseecontainers in Zentimetern, wie gemessen",
+    ),
+    ("task", "text", "🔥"),
+    ("task", "text", "Phase"),
+    ("task", "text", "Name"),
 ];
 
 /// What other rows are built from.
@@ -103,23 +123,10 @@ pub(crate) fn fill_table(
 fn fill_custom_fields(world: &mut World) {
     let model = "CustomFieldDefinitionWithSelectionOptionsAndLinkedProjectIds";
     fill_table(world, "custom_fields", model, CUSTOM_FIELDS, |world, i| {
-        let kind = FIELD_TYPES[i % FIELD_TYPES.len()];
-        let names = [
-            "Auftragsnummer",
-            "Stundensatz €",
-            "Abnahme",
-            "Go-live",
-            "Phase",
-            "Risiko",
-            "Ablage",
-            "Abgenommen?",
-            "Verantwortlich",
-            "Endkunde",
-        ];
-        let entity = if i < FIELD_TYPES.len() { "task" } else { "project" };
+        let (entity, kind, name) = FIELDS[i];
         let options = (0..OPTIONS).map(|n| option(world, i, n));
         let linked = (0..world.sizes.projects).filter(|p| is_linked(i, *p));
-        json!({"name": names[i % names.len()], "entity": entity, "type": kind,
+        json!({"name": name, "entity": entity, "type": kind,
                "order": i as f64 + 0.5, "isExternal": false,
                "selectionOptions": if kind.ends_with("elect") {
                    options.collect()
@@ -144,12 +151,10 @@ fn option(world: &World, field: usize, n: usize) -> Value {
 
 /// The custom field values of a task or project, for the fields that its project uses.
 pub(crate) fn custom_field_values(world: &World, entity: &str, id: u128, project: usize) -> Value {
-    let base = if entity == "task" { 0 } else { FIELD_TYPES.len() };
     let mut values = Vec::new();
-    for (n, kind) in FIELD_TYPES.iter().enumerate() {
-        let field = base + n;
-        let chance = &mut Chance::of_id(id, kind);
-        if !is_linked(field, project) || chance.percent(40) {
+    for (field, (of, kind, field_name)) in FIELDS.iter().enumerate() {
+        let chance = &mut Chance::of_id(id, &format!("custom field {field}"));
+        if *of != entity || !is_linked(field, project) || chance.percent(40) {
             continue;
         }
         let mut value = Object::new();
@@ -157,7 +162,13 @@ pub(crate) fn custom_field_values(world: &World, entity: &str, id: u128, project
             .insert("customFieldDefinitionId".into(), world.id_text("custom_fields", field).into());
         let day = world.today() + chance.within(-90, 90) * DAY;
         let (name, filled) = match *kind {
-            "number" => ("numberValue", json!(chance.within(0, 40_000) as f64 / 4.0)),
+            "number" => {
+                let cents = match *field_name {
+                    "Festpreis" => chance.within(10, 500) * 10_000,
+                    _ => chance.within(240, 720) * 25,
+                };
+                ("numberValue", json!(cents as f64 / 100.0))
+            }
             "date" => ("dateValue", clock::instant(day).into()),
             "datetime" => ("dateValue", clock::instant(day + chance.within(0, DAY - 1)).into()),
             "select" | "coloredSelect" => {

@@ -24,7 +24,7 @@ pub(crate) const TASK_LISTS: usize = 4;
 pub(crate) const API_USERS: usize = 2;
 pub(crate) const TAGS: usize = 6;
 /// Each type of custom field once for tasks and once for projects.
-pub(crate) const CUSTOM_FIELDS: usize = 20;
+pub(crate) const CUSTOM_FIELDS: usize = 25;
 pub(crate) const OPTIONS: usize = 4;
 
 impl Sizes {
