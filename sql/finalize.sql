@@ -199,6 +199,83 @@ COMMENT ON FUNCTION awork_fdw_needs_login(oid, oid) IS
 COMMENT ON FUNCTION awork_fdw_logout(text, text) IS
     'Forgets the login of a role to a server, by default that of the current user.';
 
+COMMENT ON FUNCTION awork_fdw_imported_comments() IS
+    'Comments for the custom fields of the import at hand; for awork_fdw_comment_imported.';
+
+COMMENT ON FUNCTION awork_fdw_custom_field_changes(text, text, text[], text[], text[]) IS
+    'What awork_fdw_sync_columns is to do.';
+
+CREATE FUNCTION awork_fdw_sync_columns(foreign_table regclass, removed text DEFAULT 'keep')
+    RETURNS TABLE (column_name text, awork_name text, custom_field uuid, change text)
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    shown record;
+    difference record;
+BEGIN
+    IF removed NOT IN ('keep', 'drop') THEN
+        RAISE EXCEPTION 'value "%" of argument "removed" must be keep or drop', removed
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT server.srvname::text AS server, resource.option_value AS resource, relation.relowner
+        INTO shown
+        FROM pg_foreign_table AS source
+        JOIN pg_class AS relation ON relation.oid = source.ftrelid
+        JOIN pg_foreign_server AS server ON server.oid = source.ftserver
+        JOIN pg_foreign_data_wrapper AS wrapper ON wrapper.oid = server.srvfdw
+        CROSS JOIN pg_options_to_table(source.ftoptions) AS resource
+        WHERE source.ftrelid = foreign_table
+          AND wrapper.fdwname = 'awork_fdw' AND resource.option_name = 'resource';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is no foreign table of awork_fdw with a resource', foreign_table
+            USING ERRCODE = 'wrong_object_type';
+    END IF;
+    IF NOT pg_has_role(shown.relowner, 'USAGE') THEN
+        RAISE EXCEPTION 'must be owner of foreign table %', foreign_table
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    FOR difference IN
+        SELECT changes.*
+        FROM (
+            SELECT array_agg(attribute.attname::text ORDER BY attribute.attnum) AS names,
+                   array_agg(coalesce(field.id, '') ORDER BY attribute.attnum) AS fields,
+                   array_agg(col_description(attribute.attrelid, attribute.attnum)
+                             ORDER BY attribute.attnum) AS comments
+            FROM pg_attribute AS attribute
+            LEFT JOIN LATERAL (
+                SELECT option_value AS id FROM pg_options_to_table(attribute.attfdwoptions)
+                WHERE option_name = 'custom_field') AS field ON true
+            WHERE attribute.attrelid = foreign_table
+              AND attribute.attnum > 0 AND NOT attribute.attisdropped
+        ) AS columns
+        CROSS JOIN @extschema@.awork_fdw_custom_field_changes(
+            shown.server, shown.resource, columns.names, columns.fields, columns.comments) AS changes
+    LOOP
+        column_name := difference.column_name;
+        awork_name := difference.awork_name;
+        custom_field := difference.custom_field;
+        change := difference.change;
+        IF change = 'added' THEN
+            EXECUTE format('ALTER FOREIGN TABLE %s ADD COLUMN %s', foreign_table, difference.definition);
+        ELSIF change = 'removed' AND removed = 'drop' THEN
+            EXECUTE format('ALTER FOREIGN TABLE %s DROP COLUMN %I', foreign_table, column_name);
+            change := 'dropped';
+        END IF;
+        IF difference.comment IS NOT NULL THEN
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L',
+                           foreign_table, column_name, difference.comment);
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$function$;
+
+COMMENT ON FUNCTION awork_fdw_sync_columns(regclass, text) IS
+    'Compares a foreign table of projects or tasks with the custom fields that there are now: adds '
+    'columns for new ones, renews comments of renamed and changed ones, and keeps or drops '
+    '(removed => ''drop'') those that are gone. Says what it found.';
+
 CREATE VIEW awork_fdw_relationships AS
     WITH columns AS (
         -- What each column of a foreign table stands for; its option field tells, or else its name.
@@ -219,13 +296,15 @@ CREATE VIEW awork_fdw_relationships AS
         JOIN pg_catalog.pg_attribute AS attribute
             ON attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
         CROSS JOIN LATERAL (
-            SELECT max(option_value) FILTER (WHERE option_name = 'field') AS field
+            SELECT max(option_value) FILTER (WHERE option_name = 'field') AS field,
+                   count(*) FILTER (WHERE option_name = 'custom_field') AS custom_fields
             FROM pg_catalog.pg_options_to_table(attribute.attfdwoptions)) AS option
         JOIN awork_fdw_catalog AS entry
             ON entry.table_name = resource.name
            AND (entry.field = option.field
                 OR entry.column_name = coalesce(option.field, attribute.attname::text))
         WHERE wrapper.fdwname = 'awork_fdw'
+          AND option.custom_fields = 0
           AND pg_catalog.has_any_column_privilege(relation.oid, 'SELECT')
         ORDER BY relation.oid, attribute.attnum, entry.field IS NOT DISTINCT FROM option.field DESC,
                  entry.ordinal_position
@@ -260,6 +339,9 @@ CREATE FUNCTION awork_fdw_comment_imported() RETURNS event_trigger
 AS $function$
 DECLARE
     imported record;
+    -- By the ids of their definitions.
+    comments jsonb := (SELECT jsonb_object_agg(custom_field, comment)
+                       FROM @extschema@.awork_fdw_imported_comments());
 BEGIN
     FOR imported IN
         WITH tables AS (
@@ -287,6 +369,22 @@ BEGIN
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L',
                            imported.relation, imported.column_name, imported.column_comment);
         END IF;
+    END LOOP;
+    IF comments IS NULL THEN
+        RETURN;
+    END IF;
+    FOR imported IN
+        SELECT command.objid::regclass::text AS relation, attribute.attname AS column_name,
+               comments ->> option.option_value AS column_comment
+        FROM pg_event_trigger_ddl_commands() AS command
+        JOIN pg_attribute AS attribute ON attribute.attrelid = command.objid
+        CROSS JOIN pg_options_to_table(attribute.attfdwoptions) AS option
+        WHERE command.command_tag = 'CREATE FOREIGN TABLE'
+          AND option.option_name = 'custom_field'
+          AND comments ? option.option_value
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L',
+                       imported.relation, imported.column_name, imported.column_comment);
     END LOOP;
 END
 $function$;

@@ -1,11 +1,14 @@
 //! What the columns of a foreign table stand for: each is matched with a column of the
-//! resource, by its option `field` or else by its name.
+//! resource, by its option `field` or else by its name, or with a custom field by its option
+//! `custom_field`.
 
 use awork_api::catalogue::columns::{Column, Source, columns, resolve};
 use awork_api::catalogue::{Catalogue, Location, Resource};
+use awork_api::custom_fields;
 use awork_api::filter::ColumnType;
 use awork_api::rows::Kind;
 use pgrx::pg_sys;
+use uuid::Uuid;
 
 /// A column of a foreign table as the relation describes it.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub(crate) struct Attribute {
     pub(crate) typmod: i32,
     pub(crate) not_null: bool,
     pub(crate) field: Option<String>,
+    /// The custom field that it shows, by its definition.
+    pub(crate) custom_field: Option<Uuid>,
 }
 
 /// Where the values of `attribute` come from; none where the resource has nothing for it.
@@ -26,7 +31,10 @@ pub(crate) fn source(
     known: &[Column],
     attribute: &Attribute,
 ) -> Option<Source> {
-    resolve(resource, known, &attribute.name, attribute.field.as_deref())
+    match attribute.custom_field {
+        Some(id) => custom_fields::has(resource).then_some(Source::CustomField(id)),
+        None => resolve(resource, known, &attribute.name, attribute.field.as_deref()),
+    }
 }
 
 /// The columns that a table of this resource has when it is imported.
@@ -88,6 +96,6 @@ pub(crate) fn only_kind(source: &Source) -> Option<Kind> {
     match source {
         Source::InstantOf { .. } => Some(Kind::Instant),
         Source::SetWithout { .. } => Some(Kind::Bool),
-        Source::Field(_) | Source::Parameter(_) => None,
+        Source::Field(_) | Source::Parameter(_) | Source::CustomField(_) => None,
     }
 }

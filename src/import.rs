@@ -2,9 +2,11 @@
 
 use awork_api::catalogue::columns::field_option;
 use awork_api::catalogue::{Catalogue, Resource};
+use awork_api::custom_fields::{self, Definition, entity};
 use pgrx::spi::{quote_identifier, quote_literal};
 
 use crate::columns::known;
+use crate::custom_fields::column;
 use crate::error;
 
 /// The remote schema with every table.
@@ -28,8 +30,8 @@ impl Selection {
     }
 }
 
-/// One CREATE FOREIGN TABLE per wanted table of the remote schema.
-pub(crate) fn statements(remote_schema: &str, server: &str, selection: &Selection) -> Vec<String> {
+/// The resources of the wanted tables of the remote schema.
+pub(crate) fn resources(remote_schema: &str, selection: &Selection) -> Vec<&'static Resource> {
     let catalogue = Catalogue::bundled();
     let groups = catalogue.groups();
     if remote_schema != EVERYTHING && !groups.contains(&remote_schema) {
@@ -46,12 +48,29 @@ pub(crate) fn statements(remote_schema: &str, server: &str, selection: &Selectio
         .iter()
         .filter(|r| remote_schema == EVERYTHING || r.group == remote_schema)
         .filter(|r| selection.contains(&r.name))
-        .map(|resource| create_table(resource, server))
         .collect()
 }
 
-fn create_table(resource: &Resource, server: &str) -> String {
-    let columns: Vec<String> = known(resource)
+/// What the option `custom_fields` wants: whether custom fields become columns.
+pub(crate) fn wants_custom_fields(value: &str) -> bool {
+    match value {
+        "columns" => true,
+        "none" => false,
+        _ => error::invalid_value(
+            format!("value \"{value}\" of option \"custom_fields\" must be columns or none"),
+            None,
+        ),
+    }
+}
+
+/// The CREATE FOREIGN TABLE of a resource, with columns for those of the custom fields that its rows
+/// have.
+pub(crate) fn create_table(
+    resource: &Resource,
+    server: &str,
+    custom_fields: &[Definition],
+) -> String {
+    let mut columns: Vec<String> = known(resource)
         .into_iter()
         .map(|column| {
             // The option keeps the column's meaning when the column is renamed.
@@ -65,6 +84,14 @@ fn create_table(resource: &Resource, server: &str) -> String {
             )
         })
         .collect();
+    if let Some(entity) = entity(resource) {
+        // The last column is the whole row.
+        let last = columns.len() - 1;
+        let fields = custom_fields::columns(entity, custom_fields);
+        let fields =
+            fields.iter().map(|(name, definition)| format!("  {}", column(name, definition)));
+        columns.splice(last..last, fields);
+    }
     format!(
         "CREATE FOREIGN TABLE {} (\n{}\n) SERVER {} OPTIONS (resource {})",
         quote_identifier(&resource.name),

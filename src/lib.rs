@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 mod catalog;
 mod check;
 mod columns;
+mod custom_fields;
 mod drift;
 mod error;
 mod import;

@@ -6,6 +6,7 @@ use awork_api::credentials::Secret;
 use awork_api::error::{Error, ErrorKind};
 use awork_api::settings::{self, Settings, flag};
 use pgrx::prelude::*;
+use uuid::Uuid;
 
 use crate::error;
 use crate::pg::{self, Text};
@@ -67,7 +68,21 @@ const OPTIONS: &[OptionEntry] = &[
         }
         Ok(())
     }),
+    ("custom_field", &[Context::Column], |_, value| {
+        custom_field(value);
+        Ok(())
+    }),
 ];
+
+/// The definition that the option `custom_field` names.
+pub(crate) fn custom_field(value: &str) -> Uuid {
+    Uuid::try_parse(value).unwrap_or_else(|_| {
+        error::invalid_value(
+            format!("value \"{value}\" of option \"custom_field\" is no id"),
+            Some("The column id of custom_field_definitions has the ids of custom fields.".into()),
+        )
+    })
+}
 
 fn setting(option: &str, value: &str) -> Result<(), Error> {
     settings_with(option, value).map(drop)
@@ -153,6 +168,12 @@ fn validator(options: Vec<Option<Text>>, catalog: pg_sys::Oid) {
         error::invalid_value(
             format!("options \"{first}\" and \"{second}\" exclude each other"),
             Some("A server or user mapping names one source of its credential.".into()),
+        );
+    }
+    if names().any(|name| name == "field") && names().any(|name| name == "custom_field") {
+        error::invalid_value(
+            "options \"field\" and \"custom_field\" exclude each other".into(),
+            Some("A column shows a property or a custom field.".into()),
         );
     }
 }

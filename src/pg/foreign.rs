@@ -100,6 +100,7 @@ pub(super) fn attributes(relation: pg_sys::Oid) -> Vec<Attribute> {
                 typmod: attribute.atttypmod,
                 not_null: attribute.attnotnull,
                 field: find(&options, "field").map(str::to_owned),
+                custom_field: find(&options, "custom_field").map(options::custom_field),
             }
         })
         .collect()

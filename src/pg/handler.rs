@@ -43,21 +43,27 @@ fn handler() -> PgBox<pg_sys::FdwRoutine> {
     routine.into_pg_boxed()
 }
 
-/// `ImportForeignSchema` (fdwhandler.sgml): one CREATE FOREIGN TABLE per wanted table.
+/// `ImportForeignSchema` (fdwhandler.sgml): one CREATE FOREIGN TABLE per wanted table. Where custom
+/// fields are to be columns, awork is asked which there are.
 #[pg_guard]
 unsafe extern "C-unwind" fn import_foreign_schema(
     statement: *mut pg_sys::ImportForeignSchemaStmt,
     _server: pg_sys::Oid,
 ) -> *mut pg_sys::List {
     use super::foreign::{definitions, text};
-    use crate::import::{Selection, statements};
+    use crate::import::{Selection, create_table, resources, wants_custom_fields};
+    use awork_api::custom_fields::entity;
     use pg_sys::ImportForeignSchemaType as Type;
 
     // SAFETY: the statement is a parse tree that PostgreSQL holds for the call; strings are
     // copied into the current memory context before the list refers to them.
     unsafe {
-        if let Some((option, _)) = definitions((*statement).options).first() {
-            crate::error::invalid_option(option, "");
+        let mut with_custom_fields = false;
+        for (option, value) in definitions((*statement).options) {
+            match option.as_str() {
+                "custom_fields" => with_custom_fields = wants_custom_fields(&value),
+                _ => crate::error::invalid_option(&option, "custom_fields"),
+            }
         }
         let tables: Vec<String> = PgList::<pg_sys::RangeVar>::from_pg((*statement).table_list)
             .iter_ptr()
@@ -71,7 +77,11 @@ unsafe extern "C-unwind" fn import_foreign_schema(
         let mut list = PgList::<std::ffi::c_char>::new();
         let remote_schema = text((*statement).remote_schema);
         let server = text((*statement).server_name);
-        for sql in statements(&remote_schema, &server, &selection) {
+        let resources = resources(&remote_schema, &selection);
+        let is_asked = with_custom_fields && resources.iter().any(|r| entity(r).is_some());
+        let fields = if is_asked { crate::custom_fields::imported(&server) } else { Vec::new() };
+        for resource in resources {
+            let sql = create_table(resource, &server, &fields);
             list.push(super::datum::server_string(&sql));
         }
         list.into_pg()

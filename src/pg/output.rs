@@ -45,6 +45,13 @@ impl Output {
             let Some(position) = position(attribute.number) else { continue };
             let converter = Converter::new(&table.name, attribute);
             let from = match source(table.resource, &known, attribute) {
+                None if attribute.custom_field.is_some() => error::column_not_found(
+                    format!(
+                        "resource \"{}\" has no custom fields, of which column \"{}\" is to show one",
+                        table.resource.name, attribute.name
+                    ),
+                    "Projects and tasks have custom fields; drop the column or its option \"custom_field\".",
+                ),
                 None => error::column_not_found(
                     format!(
                         "resource \"{}\" has no column \"{}\"",

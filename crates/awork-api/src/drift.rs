@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::catalogue::columns::{Source, column_name, columns};
 use crate::catalogue::{Catalogue, Model, Property, Resource, Shape, Type};
+use crate::custom_fields;
 use crate::error::{Error, ErrorKind, excerpt};
 use crate::rows::decode::{self, DecodeError};
 use crate::rows::{Kind, Projection, Target, time};
@@ -380,6 +381,7 @@ fn column_drift(resource: &Resource, sample: &Sample, column: &Shown) -> Vec<Fin
         Source::Field(path) => vec![path.clone()],
         Source::InstantOf { date, time } => vec![vec![date.clone()], vec![time.clone()]],
         Source::SetWithout { set, unset } => vec![vec![set.clone()], vec![unset.clone()]],
+        Source::CustomField(_) => vec![vec![custom_fields::PROPERTY.to_owned()]],
     };
     let field = |path: &[String]| (!path.is_empty()).then(|| shown_path(path));
     let mut findings = Vec::new();

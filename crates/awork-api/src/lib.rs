@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod client;
 mod connections;
 pub mod credentials;
+pub mod custom_fields;
 pub mod deadline;
 pub mod drift;
 pub mod error;

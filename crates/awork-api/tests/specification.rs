@@ -161,6 +161,7 @@ fn every_column_is_in_the_specification_with_its_type() {
                         assert_eq!(row["properties"][date]["format"], "date-time", "{place}");
                         assert_eq!(row["properties"][time]["type"], "string", "{place}");
                     }
+                    Source::CustomField(_) => panic!("{place}: only a workspace has custom fields"),
                     Source::SetWithout { set, unset } => {
                         for name in [set, unset] {
                             assert!(row["properties"][name].is_object(), "{place}");

@@ -13,6 +13,8 @@
 
 use std::collections::HashSet;
 
+use uuid::Uuid;
+
 use super::names::unquoted;
 use super::{Catalogue, Location, Model, Parameter, Property, Resource, Shape, Type};
 
@@ -81,6 +83,8 @@ pub enum Source {
         /// The property that must have none.
         unset: String,
     },
+    /// The value of the custom field with this definition.
+    CustomField(Uuid),
 }
 
 impl Source {
@@ -91,7 +95,7 @@ impl Source {
             Source::Field(path) if path.is_empty() => None,
             Source::Field(path) => Some(path.join("/")),
             Source::Parameter(i) => Some(resource.parameters[*i].name.clone()),
-            Source::InstantOf { .. } | Source::SetWithout { .. } => None,
+            Source::InstantOf { .. } | Source::SetWithout { .. } | Source::CustomField(_) => None,
         }
     }
 }

@@ -82,6 +82,7 @@ impl Field {
         };
         match source {
             Source::Parameter(_) => Err("a parameter takes one value per request"),
+            Source::CustomField(_) => Err("awork is not known to filter by custom fields"),
             Source::Field(path) => {
                 let found =
                     self::property(resource, path).ok_or("awork_fdw does not know the property")?;

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::custom_field::Entry;
 use super::json::{Json, Syntax, Token};
 use super::projection::{Derived, Kind, Node, Projection};
 use super::{Batch, scalar, time};
@@ -71,7 +72,7 @@ fn syntax_error(body: &[u8]) -> String {
 }
 
 /// Why the decoding stopped.
-enum Stop {
+pub(super) enum Stop {
     Syntax,
     /// JSON, but no rows.
     Malformed(&'static str),
@@ -186,22 +187,49 @@ impl Rows<'_> {
         }
         let token = json.value()?;
         for &slot in &node.slots {
-            let kind = self.projection.slots[slot].kind;
-            match scalar::decode(token, kind, &mut self.batch) {
-                Ok(word) => {
-                    (self.words[slot], self.nulls[slot]) = (word.unwrap_or(0), word.is_none());
-                }
-                Err(_) if self.projection.nulls_mismatches => {
-                    self.nulls[slot] = true;
-                    self.batch.mismatches += 1;
-                }
-                Err(reason) => return Err(self.refuse(slot, token, reason)),
-            }
+            self.fill(slot, token)?;
         }
-        if node.children.is_empty() && !with_id {
+        if node.children.is_empty() && node.custom_fields.is_empty() && !with_id {
             return Ok(None);
         }
         self.parts(&mut Json::new(token.raw), node, with_id)
+    }
+
+    /// Decodes a value into a slot.
+    #[inline]
+    fn fill(&mut self, slot: usize, token: Token<'_>) -> Result<(), Stop> {
+        let kind = self.projection.slots[slot].kind;
+        match scalar::decode(token, kind, &mut self.batch) {
+            Ok(word) => {
+                (self.words[slot], self.nulls[slot]) = (word.unwrap_or(0), word.is_none());
+                Ok(())
+            }
+            Err(_) if self.projection.nulls_mismatches => {
+                self.nulls[slot] = true;
+                self.batch.mismatches += 1;
+                Ok(())
+            }
+            Err(reason) => Err(self.refuse(slot, token, reason)),
+        }
+    }
+
+    /// Decodes the custom fields that are wanted of an array of their values.
+    fn custom_fields(&mut self, json: &mut Json<'_>, node: &Node) -> Result<(), Stop> {
+        let mut more = json.enter(b'[', b']')?;
+        while more {
+            if json.peek() == b'{' {
+                let entry = Entry::read(json)?;
+                let id = entry.definition();
+                for (_, slot) in node.custom_fields.iter().filter(|(wanted, _)| Some(*wanted) == id)
+                {
+                    self.fill(*slot, entry.value())?;
+                }
+            } else {
+                json.skip()?;
+            }
+            more = json.more(b']')?;
+        }
+        Ok(())
     }
 
     /// Decodes what is wanted of the parts of one value; returns the `id` among them.
@@ -211,7 +239,12 @@ impl Rows<'_> {
         node: &Node,
         with_id: bool,
     ) -> Result<Option<u128>, Stop> {
-        if json.peek() != b'{' {
+        let begins_with = json.peek();
+        if begins_with != b'{' {
+            if begins_with == b'[' && !node.custom_fields.is_empty() {
+                self.custom_fields(json, node)?;
+                return Ok(None);
+            }
             let token = json.value()?;
             return match first_slot(node) {
                 _ if token.is_null() => Ok(None),
@@ -219,7 +252,10 @@ impl Rows<'_> {
                     self.batch.mismatches += 1;
                     Ok(None)
                 }
-                Some(slot) => Err(self.refuse(slot, token, "is no object")),
+                Some(slot) if node.custom_fields.is_empty() => {
+                    Err(self.refuse(slot, token, "is no object"))
+                }
+                Some(slot) => Err(self.refuse(slot, token, "is no list of custom fields")),
                 // Only the identity was wanted; what has no id is told apart by its text.
                 None => Ok(Some(identity(token.raw))),
             };
@@ -232,8 +268,7 @@ impl Rows<'_> {
             let name = match name.escaped {
                 false => name.inner().unwrap_or_default(),
                 true => {
-                    unescaped = serde_json::from_slice::<String>(name.raw)
-                        .map_err(|_| Stop::Malformed("a property's name is no valid text"))?;
+                    unescaped = name.unescaped().ok_or(NO_NAME)?;
                     unescaped.as_bytes()
                 }
             };
@@ -261,6 +296,9 @@ impl Rows<'_> {
     /// Drops what an earlier value of the same name had in its parts: the last value counts, as in
     /// jsonb.
     fn forget(&mut self, node: &Node) {
+        for (_, slot) in &node.custom_fields {
+            (self.words[*slot], self.nulls[*slot]) = (0, true);
+        }
         for (_, child) in &node.children {
             for &slot in &child.slots {
                 (self.words[slot], self.nulls[slot]) =
@@ -283,10 +321,17 @@ impl Rows<'_> {
     }
 }
 
+/// What is said of a property's name that has escapes of half a character.
+pub(super) const NO_NAME: Stop = Stop::Malformed("a property's name is no valid text");
+
 /// After how many rows the size of the others is guessed.
 const SAMPLE: usize = 8;
 
+/// The first slot that a value's parts fill.
 fn first_slot(node: &Node) -> Option<usize> {
+    if let Some((_, slot)) = node.custom_fields.first() {
+        return Some(*slot);
+    }
     node.children
         .iter()
         .find_map(|(_, child)| child.slots.first().copied().or_else(|| first_slot(child)))

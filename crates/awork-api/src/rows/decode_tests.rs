@@ -271,3 +271,112 @@ fn of_a_name_that_comes_twice_the_last_value_counts() {
     );
     assert_eq!(rows.unwrap(), [["Null", "Null", "Null"], ["B", "Q", "Null"], ["A", "Q", "Null"]]);
 }
+
+fn custom_field(name: &str, id: u128, kind: Kind) -> Target {
+    let source = Source::CustomField(Uuid::from_u128(id));
+    Target { name: name.to_owned(), source, kind }
+}
+
+/// An element of `customFields` with these further properties.
+fn entry(id: u128, properties: &str) -> String {
+    format!(r#"{{"customFieldDefinitionId":"{}",{properties}}}"#, Uuid::from_u128(id))
+}
+
+#[test]
+fn custom_fields_are_found_by_their_definitions() {
+    let chosen =
+        r#""selectionOption":{"id":"x","value":"S\u0031","order":1},"selectionOptionIdValue":"x""#;
+    let row = [
+        entry(1, r#""textValue":"A \"b\"""#),
+        entry(2, r#""numberValue":12.50,"textValue":null"#),
+        entry(3, r#""dateValue":"2026-03-29T00:00:00Z""#),
+        entry(4, chosen),
+        entry(5, r#""booleanValue":false"#),
+        entry(6, r#""clientIdValue":"123e4567-e89b-12d3-a456-426614174000""#),
+        entry(7, r#""moneyValue":{"amount":1}"#),
+        entry(8, r#""selectionOption":null,"selectionOptionIdValue":"x""#),
+        entry(9, r#""textValue":null"#),
+    ];
+    let body = format!(
+        r#"[{{"customFields":[{}],"id":"a"}},{{"customFields":[]}},{{"customFields":null}},{{}}]"#,
+        row.join(",")
+    );
+    let targets = [
+        custom_field("text", 1, Kind::Text),
+        custom_field("number", 2, Kind::Text),
+        custom_field("float", 2, Kind::Float { bits: 64 }),
+        custom_field("date", 3, Kind::Date),
+        custom_field("instant", 3, Kind::Instant),
+        custom_field("choice", 4, Kind::Text),
+        custom_field("is", 5, Kind::Bool),
+        custom_field("client", 6, Kind::Text),
+        custom_field("new", 7, Kind::Text),
+        custom_field("id_only", 8, Kind::Text),
+        custom_field("null", 9, Kind::Text),
+        custom_field("none", 10, Kind::Text),
+    ];
+    let rows = decode(&body, &targets).unwrap();
+    assert_eq!(
+        rows[0],
+        [
+            "A \"b\"",
+            "12.50",
+            &format!("Float {{ bits: 64 }}({})", 12.5_f64.to_bits()),
+            "Date(9584)",
+            &format!("Instant({})", 9584_i64 * 86_400_000_000),
+            "S1",
+            "Bool(0)",
+            "123e4567-e89b-12d3-a456-426614174000",
+            r#"{"amount":1}"#,
+            "x",
+            "Null",
+            "Null",
+        ]
+    );
+    for row in &rows[1..] {
+        assert!(row.iter().all(|value| value == "Null"), "{row:?}");
+    }
+}
+
+#[test]
+fn custom_fields_come_beside_their_array_and_the_row() {
+    let array = format!("[{}]", entry(1, r#""textValue":"A""#));
+    let row = format!(r#"{{"customFields":{array}}}"#);
+    let targets = [
+        custom_field("text", 1, Kind::Text),
+        target("custom_fields", "customFields", Kind::Json),
+        target("attrs", "", Kind::Json),
+    ];
+    let expected = ["A".to_owned(), array, row.clone()];
+    assert_eq!(decode(&format!("[{row}]"), &targets).unwrap(), [expected]);
+}
+
+#[test]
+fn the_last_value_of_a_custom_field_counts() {
+    let (first, second) = (entry(1, r#""textValue":"A""#), entry(1, r#""textValue":"B""#));
+    let text = [custom_field("text", 1, Kind::Text)];
+    let of = |row: &str| decode(&format!("[{row}]"), &text).unwrap();
+    assert_eq!(of(&format!(r#"{{"customFields":[{first},{second}]}}"#)), [["B"]]);
+    assert_eq!(of(&format!(r#"{{"customFields":[{first}],"customFields":[]}}"#)), [["Null"]]);
+    let escaped = first.replace("textValue", "text\\u0056alue");
+    assert_eq!(of(&format!(r#"{{"customFields":[7,null,{escaped}]}}"#)), [["A"]]);
+}
+
+#[test]
+fn a_custom_field_that_does_not_fit_is_named() {
+    let number = [custom_field("hours", 1, Kind::Int { bits: 32 })];
+    let body = format!(r#"[{{"id":"x","customFields":[{}]}}]"#, entry(1, r#""textValue":"A""#));
+    let Err(DecodeError::Value(bad)) = decode(&body, &number) else { panic!("accepted") };
+    assert_eq!(
+        (bad.column.as_str(), bad.id.as_deref(), bad.text.as_str()),
+        ("hours", Some("x"), "\"A\"")
+    );
+    let Err(DecodeError::Value(bad)) = decode(r#"[{"customFields":"none"}]"#, &number) else {
+        panic!("accepted")
+    };
+    assert_eq!(bad.reason, "is no list of custom fields");
+    let lenient = Projection::new(&number, false).with_mismatches_as_null(true);
+    let batch = page(body.as_bytes(), Shape::List, &lenient).unwrap();
+    assert_eq!((batch.row(0).1, batch.mismatches), ([true].as_slice(), 1));
+    assert!(decode(r#"[{"customFields":[{"a":1]}]"#, &number).is_err());
+}

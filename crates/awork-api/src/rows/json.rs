@@ -22,6 +22,11 @@ impl<'b> Token<'b> {
         self.raw == b"null"
     }
 
+    /// The text of a string with escapes; none where they make no text.
+    pub(super) fn unescaped(self) -> Option<String> {
+        serde_json::from_slice(self.raw).ok()
+    }
+
     /// What is between the quotes of a string; none where it is no string.
     pub(super) fn inner(self) -> Option<&'b [u8]> {
         match self.raw {

@@ -3,7 +3,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use uuid::Uuid;
+
 use crate::catalogue::columns::Source;
+use crate::custom_fields;
 
 /// How a value is decoded: what the PostgreSQL column can take, not what the specification
 /// says of the property.
@@ -88,6 +91,8 @@ pub(super) struct Slot {
 pub(super) struct Node {
     pub(super) slots: Vec<usize>,
     pub(super) children: Vec<(String, Node)>,
+    /// The custom fields that are wanted of an array of their values, by their definitions.
+    pub(super) custom_fields: Vec<(Uuid, usize)>,
     /// The marks of the children's names, to pass over most other names without a comparison.
     marks: u64,
 }
@@ -121,6 +126,10 @@ impl Projection {
             match &target.source {
                 Source::Field(path) => projection.root.want(path, slot),
                 Source::Parameter(_) => {}
+                Source::CustomField(id) => {
+                    let values = projection.root.part(&[custom_fields::PROPERTY.to_owned()]);
+                    values.custom_fields.push((*id, slot));
+                }
                 Source::InstantOf { date, time } => {
                     let date = projection.hidden(target, date, Kind::Instant);
                     let time = projection.hidden(target, time, Kind::TimeOfDay);
@@ -179,10 +188,12 @@ impl Node {
     }
 
     fn want(&mut self, path: &[String], slot: usize) {
-        let Some((first, rest)) = path.split_first() else {
-            self.slots.push(slot);
-            return;
-        };
+        self.part(path).slots.push(slot);
+    }
+
+    /// The node at a path.
+    fn part(&mut self, path: &[String]) -> &mut Self {
+        let Some((first, rest)) = path.split_first() else { return self };
         let at = match self.children.iter().position(|(name, _)| name == first) {
             Some(at) => at,
             None => {
@@ -191,7 +202,7 @@ impl Node {
                 self.children.len() - 1
             }
         };
-        self.children[at].1.want(rest, slot);
+        self.children[at].1.part(rest)
     }
 }
 
