@@ -279,11 +279,11 @@ impl Reader<'_> {
     ) -> Result<(*mut pg_sys::Node, *mut pg_sys::Node, pg_sys::Oid), Reason> {
         // SAFETY: as for `condition`.
         unsafe {
-            if column(left, self.relid).is_some() && self.is_value(right) {
+            if column_or_day(left, self.relid).is_some() && self.is_value(right) {
                 return Ok((left, right, operator));
             }
             let commutator = pg_sys::get_commutator(operator);
-            if column(right, self.relid).is_some()
+            if column_or_day(right, self.relid).is_some()
                 && self.is_value(left)
                 && commutator != pg_sys::InvalidOid
             {
@@ -297,8 +297,12 @@ impl Reader<'_> {
     unsafe fn field(&self, node: *mut pg_sys::Node) -> Result<(Field, pg_sys::Oid), Reason> {
         // SAFETY: as for `condition`.
         unsafe {
-            let attribute = column(node, self.relid).ok_or_else(|| local(NO_TEST))?;
-            let field = (self.field)(attribute).map_err(|why| local(&why))?;
+            let (attribute, day) = column_or_day(node, self.relid).ok_or_else(|| local(NO_TEST))?;
+            let mut field = (self.field)(attribute).map_err(|why| local(&why))?;
+            // A timestamp made a date compares as a column of dates does.
+            if day && field.column == ColumnType::Timestamp {
+                field.column = ColumnType::Date;
+            }
             Ok((field, pg_sys::getBaseType(pg_sys::exprType(node))))
         }
     }
@@ -426,6 +430,22 @@ fn coercion(ty: pg_sys::Oid, value: pg_sys::Oid) -> Option<Coercion> {
             Some(Coercion { to: ty, margin: 1, exact: false })
         }
         _ => None,
+    }
+}
+
+/// The attribute number of a column of the relation as by [`column`], or of one of type timestamp
+/// that is cast to date, and whether it is the latter. That cast depends on no time zone.
+unsafe fn column_or_day(node: *mut pg_sys::Node, relid: pg_sys::Index) -> Option<(i16, bool)> {
+    // SAFETY: as for `column`; the cast follows a test of the node's tag.
+    unsafe {
+        if is_a(node, pg_sys::NodeTag::T_FuncExpr) {
+            let call = &*node.cast::<pg_sys::FuncExpr>();
+            if call.funcid.to_u32() == pg_sys::F_DATE_TIMESTAMP {
+                let argument = PgList::<pg_sys::Node>::from_pg(call.args).head()?;
+                return Some((super::keys::column(argument, relid)?, true));
+            }
+        }
+        Some((column(node, relid)?, false))
     }
 }
 

@@ -374,6 +374,24 @@ fn filters_on_dates_and_times() {
         case("SET TimeZone = 'Asia/Kolkata'; SELECT count(*) FROM time_entries WHERE start_date_local >= date '2026-09-01'", &[
             "/timeentries?page=1&pageSize=1&filterby=startDateLocal ge datetime'2026-09-01T00:00:00'",
         ]),
+        // A wall clock that is made a date is a day.
+        case("SET TimeZone = 'Asia/Kolkata'; SELECT count(*) FROM time_entries WHERE start_date_local::date >= '2026-09-01' AND start_date_local::date < '2026-10-01'", &[
+            "/timeentries?page=1&pageSize=1&filterby=startDateLocal ge datetime'2026-09-01T00:00:00' and startDateLocal lt datetime'2026-10-01T00:00:00'",
+        ]),
+        case("SELECT count(*) FROM time_entries WHERE start_date_local::date BETWEEN '2026-09-01' AND '2026-09-30'", &[
+            "/timeentries?page=1&pageSize=1&filterby=startDateLocal ge datetime'2026-09-01T00:00:00' and startDateLocal lt datetime'2026-10-01T00:00:00'",
+        ]),
+        case("SELECT id FROM time_entries WHERE '2026-10-01' = start_date_local::date", &[
+            "/timeentries?page=1&pageSize=1000&filterby=(startDateLocal ge datetime'2026-10-01T00:00:00' and startDateLocal lt datetime'2026-10-02T00:00:00')&{s}",
+        ]),
+        case("SELECT id FROM time_entries WHERE start_date_local::date >= current_date - 30", &[
+            "/timeentries?page=1&pageSize=1000&filterby=startDateLocal ge datetime'{last month}T00:00:00'&{s}",
+        ]),
+        case("SELECT id FROM time_entries WHERE start_date_local::date >= timestamptz '2026-10-10 00:00:00Z'", &[
+            "/timeentries?page=1&pageSize=1000&filterby=startDateLocal ge datetime'2026-10-09T00:00:00'&{s}",
+        ]),
+        // Of an instant, the day depends on the zone.
+        case("SELECT id FROM time_entries WHERE start_date_utc::date = '2026-10-01'", &["/timeentries?page={1..3}&pageSize=1000&{s}"]),
         // An instant and a wall clock compare by the zone, and clocks are put back.
         case("SET TimeZone = 'Europe/Berlin'; SELECT id FROM time_entries WHERE start_date_local >= timestamptz '2026-10-10 00:00:00Z'", &[
             "/timeentries?page=1&pageSize=1000&filterby=startDateLocal ge datetime'2026-10-09T02:00:00'&{s}",
