@@ -25,6 +25,7 @@ mod stats;
 pgrx::pg_module_magic!(name, version);
 
 pgrx::extension_sql_file!("../sql/finalize.sql", finalize);
+pgrx::extension_sql_file!("../sql/reports.sql");
 
 /// Called by the server when it loads the library.
 #[pg_guard]
