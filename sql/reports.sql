@@ -106,7 +106,7 @@ BEGIN
     "client_id": "The client of the project; null where there is none.",
     "project_id": "The project; null for time on private tasks or on nothing.",
     "task_id": "The task; null for time on a project as a whole or on nothing.",
-    "note": "What was done, in the person''s words.",
+    "note": "What was done, in the person's words.",
     "hours": "Tracked time in hours, not rounded; null while the timer runs.",
     "is_billable": "Whether the time is to be charged.",
     "is_billed": "Whether the time has been charged already.",
@@ -198,7 +198,7 @@ WHERE entry.is_running
  'Time budgets and how far they are used: one row per project, also where it has no budget.',
  $comments$ {
     "client_id": "The client; null where the project has none.",
-    "status_type": "Kind of the project''s status: not-started, progress, stuck or closed; the set may grow.",
+    "status_type": "Kind of the project's status: not-started, progress, stuck or closed; the set may grow.",
     "is_retainer": "Whether the budget comes by month; retainer_periods has those.",
     "budget_hours": "Budget in hours; null where the project has none.",
     "tracked_hours": "All tracked time of the project in hours.",
@@ -280,7 +280,7 @@ CROSS JOIN LATERAL (
  'Planned against tracked time: one row per project.',
  $comments$ {
     "client_id": "The client; null where the project has none.",
-    "status_type": "Kind of the project''s status: not-started, progress, stuck or closed; the set may grow.",
+    "status_type": "Kind of the project's status: not-started, progress, stuck or closed; the set may grow.",
     "tasks": "Number of tasks.",
     "tasks_done": "Number of tasks that are done.",
     "planned_hours": "Planned time of task lists and tasks in hours; null where nothing is planned.",
@@ -309,7 +309,7 @@ FROM %1$I.projects AS project
  'Planned against tracked time: one row per task of a project. Time of subtasks is in their own rows only, so that rows add up.',
  $comments$ {
     "client": "The client of the project; null where it has none.",
-    "status_type": "Kind of the task''s status: todo, progress, review, stuck or done; the set may grow.",
+    "status_type": "Kind of the task's status: todo, progress, review, stuck or done; the set may grow.",
     "is_subtask": "Whether the task is part of another one.",
     "assignees": "Names of the people that the task is assigned to; null where there are none.",
     "planned_hours": "Planned time of the task itself in hours; 0 where nothing is planned.",
@@ -389,7 +389,7 @@ GROUP BY work.task_id, work.project_id, work.person_id
  'Tasks that are not done, of projects that are not closed: one row per task.',
  $comments$ {
     "client": "The client of the project; null where it has none.",
-    "status_type": "Kind of the task''s status: todo, progress, review or stuck; the set may grow.",
+    "status_type": "Kind of the task's status: todo, progress, review or stuck; the set may grow.",
     "is_prio": "Whether the task is marked as a priority.",
     "assignees": "Names of the people that the task is assigned to; null where there are none.",
     "due_on": "When the task is due, an instant; null where no date is set.",
@@ -429,7 +429,7 @@ WHERE task.base_type = 'projecttask'
  'Open tasks whose due day is before today, one row per task; asks awork for tasks that are due only.',
  $comments$ {
     "client": "The client of the project; null where it has none.",
-    "status_type": "Kind of the task''s status: todo, progress, review or stuck; the set may grow.",
+    "status_type": "Kind of the task's status: todo, progress, review or stuck; the set may grow.",
     "is_prio": "Whether the task is marked as a priority.",
     "assignees": "Names of the people that the task is assigned to; null where there are none.",
     "due_on": "When the task was due, an instant.",
@@ -519,7 +519,7 @@ GROUP BY off.person_id, calendar.day
 ('people',
  'People with their working time per week: one row per person who has any set, also of those who left. Keys of the API, agents and people of connected workspaces are left out.',
  $comments$ {
-    "first_day": "The day on which the person''s account was made, in the time zone of the reports.",
+    "first_day": "The day on which the person's account was made, in the time zone of the reports.",
     "last_day": "The day on which it was deactivated or deleted; null while it is in use.",
     "hours_per_week": "Working time of a week in hours, as it is set now.",
     "weekly_capacity": "Working time per day of the week in seconds, as an object from mon to sun."
@@ -727,7 +727,7 @@ GROUP BY work.person_id, work.week
  'Revenue of projects by the rate or fixed price in their custom fields: one row per project.',
  $comments$ {
     "client_id": "The client; null where the project has none.",
-    "status_type": "Kind of the project''s status: not-started, progress, stuck or closed; the set may grow.",
+    "status_type": "Kind of the project's status: not-started, progress, stuck or closed; the set may grow.",
     "tracked_hours": "Tracked time in hours, running timers left out.",
     "billable_hours": "The part of tracked_hours that is to be charged.",
     "billed_hours": "The part of billable_hours that has been charged.",
