@@ -317,7 +317,7 @@ RESET search_path;
 CREATE SCHEMA reported;
 SELECT count(*) AS reports, count(left_out_because) AS left_out FROM awork_fdw_create_reports(
     'sandbox', 'reported', 'Europe/Berlin', first_day => '2025-01-01', days_ahead => 3650,
-    hourly_rate_field => 'Stundensatz €');
+    hourly_rate_field => 'Stundensatz');
 CREATE TABLE counted (report name, has_rows boolean);
 DO $$
 DECLARE
