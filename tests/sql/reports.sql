@@ -153,7 +153,7 @@ INSERT INTO desk.retainers (id, project_id, retainer_budgets) VALUES (id('k1'), 
 
 CREATE SCHEMA figures;
 SELECT report, left_out_because FROM awork_fdw_create_reports('desk', 'figures', time_zone => 'Europe/Berlin',
-    first_day => '2026-01-01', days_ahead => 36500, hourly_rate_field => 'Stundensatz €',
+    first_day => '2026-01-01', days_ahead => 3650, hourly_rate_field => 'Stundensatz €',
     fixed_price_field => 'Festpreis', hourly_cost_field => 'Kosten');
 SET search_path = figures, public;
 
@@ -316,7 +316,7 @@ RESET search_path;
 -- Over the sandbox: every report has rows, and the totals are those of the tables.
 CREATE SCHEMA reported;
 SELECT count(*) AS reports, count(left_out_because) AS left_out FROM awork_fdw_create_reports(
-    'sandbox', 'reported', 'Europe/Berlin', first_day => '2025-01-01', days_ahead => 3650,
+    'sandbox', 'reported', 'Europe/Berlin', first_day => '2025-01-01',
     hourly_rate_field => 'Stundensatz');
 CREATE TABLE counted (report name, has_rows boolean);
 DO $$

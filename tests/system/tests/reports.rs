@@ -100,7 +100,7 @@ fn each_question_of_the_document_has_an_answer() {
         // The made-up workspace does not age.
         format!(
             "SELECT count(left_out_because) FROM awork_fdw_create_reports('{source}', '{target}',
-                 'Europe/Berlin', first_day => '2025-01-01', days_ahead => 3650,
+                 'Europe/Berlin', first_day => '2025-01-01',
                  hourly_rate_field => 'stundensatz', fixed_price_field => 'festpreis')"
         )
     };
@@ -199,7 +199,7 @@ fn a_report_of_a_month_reads_that_month() {
             "DROP SCHEMA IF EXISTS reports_month_views CASCADE;
              CREATE SCHEMA reports_month_views;
              SELECT * FROM awork_fdw_create_reports('reports_month', 'reports_month_views', 'Europe/Berlin',
-                 first_day => '2025-01-01', days_ahead => 3650,
+                 first_day => '2025-01-01',
                  hourly_rate_field => (SELECT min(name) FROM custom_field_definitions
                                        WHERE entity = 'project' AND type = 'number'));
              SET search_path = reports_month_views, reports_month, public",
