@@ -238,10 +238,11 @@ BEGIN
     FOR difference IN
         SELECT changes.*
         FROM (
-            SELECT array_agg(attribute.attname::text ORDER BY attribute.attnum) AS names,
-                   array_agg(coalesce(field.id, '') ORDER BY attribute.attnum) AS fields,
-                   array_agg(col_description(attribute.attrelid, attribute.attnum)
-                             ORDER BY attribute.attnum) AS comments
+            -- A table may have no columns.
+            SELECT coalesce(array_agg(attribute.attname::text ORDER BY attribute.attnum), '{}') AS names,
+                   coalesce(array_agg(field.id ORDER BY attribute.attnum), '{}') AS fields,
+                   coalesce(array_agg(col_description(attribute.attrelid, attribute.attnum)
+                                      ORDER BY attribute.attnum), '{}') AS comments
             FROM pg_attribute AS attribute
             LEFT JOIN LATERAL (
                 SELECT option_value AS id FROM pg_options_to_table(attribute.attfdwoptions)

@@ -8,18 +8,27 @@ use deunicode::deunicode;
 use pgrx::prelude::*;
 use pgrx::spi::{quote_identifier, quote_literal};
 
-use crate::{error, options, pg};
+use crate::pg::{self, Text};
+use crate::{error, options};
 
 thread_local! {
     /// The definitions that the last import made columns of, for the comments that follow it.
     static IMPORTED: RefCell<Vec<Definition>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The custom fields of a server's workspace, as the current user sees them.
+/// The custom fields of a server's workspace, as the current user sees them. Where the database does
+/// not have all characters, comments get what ASCII has for them.
 pub(crate) fn definitions(server: &str) -> Vec<Definition> {
-    pg::client_for_server(server)
+    let mut definitions = pg::client_for_server(server)
         .and_then(|client| pg::block_on(async move { custom_fields::definitions(&client).await }))
-        .unwrap_or_else(|error| error::raise(error))
+        .unwrap_or_else(|error| error::raise(error));
+    if !pg::is_utf8() {
+        for definition in &mut definitions {
+            let texts = std::iter::once(&mut definition.label).chain(&mut definition.options);
+            texts.for_each(|text| *text = deunicode(text));
+        }
+    }
+    definitions
 }
 
 /// The same for an import, whose comments will be asked for.
@@ -45,32 +54,29 @@ pub(crate) fn column(name: &str, definition: &Definition) -> String {
 fn awork_fdw_imported_comments()
 -> TableIterator<'static, (name!(custom_field, String), name!(comment, String))> {
     let definitions = IMPORTED.take();
-    TableIterator::new(definitions.into_iter().map(|definition| {
-        (definition.id.hyphenated().to_string(), in_database(&definition.comment()))
-    }))
-}
-
-/// Text of awork's as the database can have it: all of it in UTF-8, else what ASCII has for it.
-pub(crate) fn in_database(text: &str) -> String {
-    if pg::is_utf8() { text.to_owned() } else { deunicode(text) }
+    TableIterator::new(
+        definitions
+            .into_iter()
+            .map(|definition| (definition.id.hyphenated().to_string(), definition.comment())),
+    )
 }
 
 /// What `awork_fdw_sync_columns` is to do, for a table of this resource and server with these columns,
-/// of which each shows a custom field or has an empty text for it.
+/// of which some show a custom field.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn awork_fdw_custom_field_changes(
-    server: &str,
+    server: Text,
     resource: &str,
-    columns: Vec<String>,
-    shown: Vec<String>,
-    comments: Vec<Option<String>>,
+    columns: Vec<Option<Text>>,
+    shown: Vec<Option<Text>>,
+    comments: Vec<Option<Text>>,
 ) -> TableIterator<
     'static,
     (
         name!(change, &'static str),
-        name!(column_name, String),
-        name!(awork_name, Option<String>),
+        name!(column_name, Text),
+        name!(awork_name, Option<Text>),
         name!(custom_field, String),
         name!(definition, Option<String>),
         name!(comment, Option<String>),
@@ -83,19 +89,14 @@ fn awork_fdw_custom_field_changes(
             Some("Only projects and tasks have custom fields that become columns.".into()),
         )
     };
-    let shown = shown.iter().map(|id| (!id.is_empty()).then(|| options::custom_field(id)));
     let table: Vec<Shown> = columns
         .into_iter()
-        .zip(shown)
-        .zip(comments)
-        .map(|((name, custom_field), comment)| Shown { name, custom_field, comment })
+        .flatten()
+        .zip(shown.iter().map(|id| id.as_ref().map(|id| options::custom_field(&id.0))))
+        .zip(comments.into_iter().map(|comment| comment.map(|text| text.0)))
+        .map(|((name, custom_field), comment)| Shown { name: name.0, custom_field, comment })
         .collect();
-    let mut definitions = definitions(server);
-    for definition in &mut definitions {
-        // As the comments of the table have it.
-        definition.name = in_database(&definition.name);
-        definition.options.iter_mut().for_each(|option| *option = in_database(option));
-    }
+    let definitions = definitions(&server.0);
     let changes = custom_fields::changes(entity, &definitions, &table);
     let rows: Vec<_> = changes
         .into_iter()
@@ -103,8 +104,8 @@ fn awork_fdw_custom_field_changes(
             let is_new = change.what == What::Added;
             (
                 change.what.as_str(),
-                change.column.clone(),
-                change.name,
+                Text(change.column.clone()),
+                change.name.map(Text),
                 change.id.hyphenated().to_string(),
                 change.definition.filter(|_| is_new).map(|d| column(&change.column, d)),
                 change.definition.map(Definition::comment),

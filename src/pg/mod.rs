@@ -50,19 +50,13 @@ pub(crate) use foreign::{object, workspace_of_server};
 pub(crate) use login::{log_in, log_out, login_url, needs_login};
 pub(crate) use shared::request as request_shared_memory;
 pub(crate) use tables::{ListedTable, tables_of_server};
-pub(crate) use text::{Text, sayable};
+pub(crate) use text::{Text, is_utf8, sayable};
 pub(crate) use wait::{block_on, timestamp};
 
 /// Whether the server is loading its preloaded libraries.
 pub(crate) fn is_preloading() -> bool {
     // SAFETY: a variable of the server, which only its main thread writes.
     unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress }
-}
-
-/// Whether the database has its text in UTF-8.
-pub(crate) fn is_utf8() -> bool {
-    // SAFETY: a look-up of what does not change in a session.
-    unsafe { pgrx::pg_sys::GetDatabaseEncoding() == pgrx::pg_sys::pg_enc::PG_UTF8 as i32 }
 }
 
 /// Whether the current user is a superuser.

@@ -8,7 +8,7 @@ use super::datum::server_string;
 use super::foreign;
 
 /// Whether texts of the database are in UTF-8.
-pub(super) fn is_utf8() -> bool {
+pub(crate) fn is_utf8() -> bool {
     // SAFETY: looks at a variable of the server.
     unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
 }

@@ -157,6 +157,12 @@ ROLLBACK;
 SELECT * FROM awork_fdw_sync_columns('without.tasks', removed => 'drop');
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'without.tasks'::regclass AND attname = 'gone';
 
+-- a table without columns gets them too
+CREATE FOREIGN TABLE none () SERVER custom OPTIONS (resource 'projects');
+SELECT count(*) FROM awork_fdw_sync_columns('none');
+ANALYZE none;
+SELECT count(*) > 0 AS known FROM pg_stats WHERE schemaname = 'custom' AND tablename = 'none' AND attname = 'stundensatz';
+
 -- for owners only, and only of what has custom fields
 SELECT awork_fdw_sync_columns('without.tasks', 'forget'); -- should fail
 SELECT awork_fdw_sync_columns('users'); -- should fail

@@ -78,7 +78,7 @@ pub fn changes<'d>(
             what: What::Added,
             column,
             id: definition.id,
-            name: Some(definition.name.clone()),
+            name: Some(definition.label.clone()),
             definition: Some(definition),
         });
     }
@@ -93,7 +93,7 @@ fn of_column<'d>(column: &Shown, definitions: &'d [Definition]) -> Option<Change
         None => (What::Removed, comment.and_then(name_in).map(str::to_owned)),
         Some(definition) => {
             let comment = comment.filter(|comment| is_ours(comment))?;
-            let name = Some(definition.name.clone());
+            let name = Some(definition.label.clone());
             match definition.is_commented_by(comment) {
                 true if comment == definition.comment() => return None,
                 true => (What::Changed, name),

@@ -40,11 +40,13 @@ pub struct Definition {
     pub id: Uuid,
     /// What people call it, which may be what they call another one.
     pub name: String,
+    /// The same for comments, as far as a database can have it.
+    pub label: String,
     /// What has it: `project`, `task`.
     pub entity: String,
     /// Its type in awork's word; a new one may come.
     pub ty: String,
-    /// What can be chosen, in awork's order, where the type is one of choices.
+    /// What can be chosen, in awork's order, where the type is one of choices; for comments.
     pub options: Vec<String>,
     /// When it was made, in microseconds since 2000.
     created: Option<i64>,
@@ -93,9 +95,11 @@ impl From<Sent> for Definition {
         let mut options = sent.selection_options.unwrap_or_default();
         let order = |option: &SentOption| option.order.unwrap_or(f64::INFINITY);
         options.sort_by(|a, b| order(a).total_cmp(&order(b)));
+        let name = shown(&sent.name.unwrap_or_default());
         Self {
             id: sent.id,
-            name: shown(&sent.name.unwrap_or_default()),
+            label: name.clone(),
+            name,
             entity: sent.entity.unwrap_or_default(),
             ty: shown(&sent.ty.unwrap_or_default()),
             options: options.into_iter().filter_map(|o| Some(shown(&o.value?))).collect(),
@@ -126,8 +130,8 @@ impl Definition {
     /// The comment of its column. [`Definition::is_commented_by`] reads it.
     pub fn comment(&self) -> String {
         let ty = match self.ty.as_str() {
-            "user" => "user, the id of one of users".to_owned(),
-            "client" => "client, the id of one of companies".to_owned(),
+            "user" => "user: users.id".to_owned(),
+            "client" => "client: companies.id".to_owned(),
             ty if self.options.is_empty() => ty.to_owned(),
             ty => {
                 let mut options = self.options.join(", ");
@@ -147,7 +151,7 @@ impl Definition {
     }
 
     fn beginning(&self) -> String {
-        format!("{COMMENT}{}\" (", self.name)
+        format!("{COMMENT}{}\" (", self.label)
     }
 }
 

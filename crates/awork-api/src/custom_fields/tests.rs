@@ -9,6 +9,7 @@ fn definition(n: u128, name: &str) -> Definition {
     Definition {
         id: id(n),
         name: name.to_owned(),
+        label: name.to_owned(),
         entity: "task".to_owned(),
         ty: "text".to_owned(),
         options: Vec::new(),

@@ -213,8 +213,32 @@ impl Rows<'_> {
         }
     }
 
-    /// Decodes the custom fields that are wanted of an array of their values.
+    /// Says that a value has no parts, of which this slot has one.
+    fn no_parts(
+        &mut self,
+        slot: usize,
+        token: Token<'_>,
+        reason: &'static str,
+    ) -> Result<(), Stop> {
+        if !self.projection.nulls_mismatches {
+            return Err(self.refuse(slot, token, reason));
+        }
+        self.batch.mismatches += 1;
+        Ok(())
+    }
+
+    /// Decodes the custom fields that are wanted of an array of their values, which has no other
+    /// parts.
     fn custom_fields(&mut self, json: &mut Json<'_>, node: &Node) -> Result<(), Stop> {
+        if json.peek() != b'[' {
+            let token = json.value()?;
+            return match first_slot(node) {
+                Some(slot) if !token.is_null() => {
+                    self.no_parts(slot, token, "is no list of custom fields")
+                }
+                _ => Ok(()),
+            };
+        }
         let mut more = json.enter(b'[', b']')?;
         while more {
             if json.peek() == b'{' {
@@ -239,23 +263,14 @@ impl Rows<'_> {
         node: &Node,
         with_id: bool,
     ) -> Result<Option<u128>, Stop> {
-        let begins_with = json.peek();
-        if begins_with != b'{' {
-            if begins_with == b'[' && !node.custom_fields.is_empty() {
-                self.custom_fields(json, node)?;
-                return Ok(None);
-            }
+        if !node.custom_fields.is_empty() {
+            return self.custom_fields(json, node).map(|()| None);
+        }
+        if json.peek() != b'{' {
             let token = json.value()?;
             return match first_slot(node) {
                 _ if token.is_null() => Ok(None),
-                Some(_) if self.projection.nulls_mismatches => {
-                    self.batch.mismatches += 1;
-                    Ok(None)
-                }
-                Some(slot) if node.custom_fields.is_empty() => {
-                    Err(self.refuse(slot, token, "is no object"))
-                }
-                Some(slot) => Err(self.refuse(slot, token, "is no list of custom fields")),
+                Some(slot) => self.no_parts(slot, token, "is no object").map(|()| None),
                 // Only the identity was wanted; what has no id is told apart by its text.
                 None => Ok(Some(identity(token.raw))),
             };

@@ -30,6 +30,11 @@ fn changed_pages_have_the_values_of_serde_json() {
 }
 
 #[test]
+fn custom_fields_have_the_values_of_serde_json() {
+    hold("decode: custom fields", 1000, documents::custom_fields(), |text| agree(text.as_bytes()));
+}
+
+#[test]
 fn of_names_that_come_twice_the_last_counts() {
     let rows = documents::rows_with_repeated_names();
     hold("decode: repeated names", 1000, rows, |text| agree(text.as_bytes()));
@@ -94,7 +99,15 @@ fn columns(whole: bool) -> Vec<Target> {
         ),
         kind,
     };
-    columns.into_iter().chain(attrs).map(target).collect()
+    let custom_field = |(field, kind): (&str, Kind)| Target {
+        name: field.to_owned(),
+        source: Source::CustomField(Uuid::try_parse(field).unwrap()),
+        kind,
+    };
+    let [first, second] = documents::CUSTOM_FIELDS;
+    let fields = [(first, Kind::Text), (first, Kind::Json), (second, Kind::Float { bits: 64 })];
+    let fields = fields.into_iter().map(custom_field);
+    columns.into_iter().chain(attrs).map(target).chain(fields).collect()
 }
 
 /// Compares rows with what serde_json reads. A value of a name that comes again may be refused.
@@ -147,7 +160,13 @@ enum Cell {
 
 /// The cell of a row; none where the value does not fit.
 fn cell(row: &Value, column: &Target) -> Option<Cell> {
-    let Source::Field(path) = &column.source else { unreachable!() };
+    let path = match &column.source {
+        Source::Field(path) => path,
+        Source::CustomField(id) => {
+            return custom_field(row.as_object()?.get("customFields"), id, column.kind);
+        }
+        _ => unreachable!(),
+    };
     let mut value = row;
     // Only the column of the whole row shows what is no object.
     if row.is_null() || (!path.is_empty() && !row.is_object()) {
@@ -160,11 +179,38 @@ fn cell(row: &Value, column: &Target) -> Option<Cell> {
             _ => return None,
         };
     }
+    cell_of(value, column.kind)
+}
+
+/// The last value of a custom field among those of a row; none where one does not fit.
+fn custom_field(values: Option<&Value>, id: &Uuid, kind: Kind) -> Option<Cell> {
+    let values = match values {
+        None | Some(Value::Null) => return Some(Cell::Null),
+        Some(values) => values.as_array()?,
+    };
+    let is_this = |entry: &&Value| {
+        let definition = entry.get("customFieldDefinitionId").and_then(Value::as_str);
+        definition.and_then(|text| Uuid::try_parse(text).ok()) == Some(*id)
+    };
+    let mut last = Cell::Null;
+    for entry in values.iter().filter(is_this) {
+        let option = entry["selectionOption"].get("value").unwrap_or(&Value::Null);
+        let names =
+            ["textValue", "numberValue", "dateValue", "moneyValue", "selectionOptionIdValue"];
+        let places = std::iter::once(option).chain(names.iter().map(|name| &entry[*name]));
+        let value = places.into_iter().find(|value| !value.is_null()).unwrap_or(&Value::Null);
+        last = cell_of(value, kind)?;
+    }
+    Some(last)
+}
+
+/// A value as a column of this kind has it.
+fn cell_of(value: &Value, kind: Kind) -> Option<Cell> {
     let word = |value: i64| Cell::Word(value as u64);
     let at = |parse: fn(&[u8]) -> Option<i64>| {
         value.as_str().and_then(|text| parse(text.as_bytes())).map(word)
     };
-    match (column.kind, value) {
+    match (kind, value) {
         (Kind::Presence, value) => Some(Cell::Word(u64::from(!value.is_null()))),
         (_, Value::Null) => Some(Cell::Null),
         (Kind::Bool, value) => value.as_bool().map(|is| Cell::Word(is.into())),

@@ -22,6 +22,44 @@ pub(crate) fn rows_with_repeated_names() -> impl Strategy<Value = String> {
     vec(row, 0..4).prop_map(|rows| format!("[{}]", rows.join(",")))
 }
 
+/// Two custom fields.
+pub(crate) const CUSTOM_FIELDS: [&str; 2] =
+    ["00000000-0000-0000-0000-0000000000aa", "00000000-0000-0000-0000-0000000000bb"];
+
+/// An array of objects with values of custom fields, or what may stand in their place.
+pub(crate) fn custom_fields() -> impl Strategy<Value = String> {
+    const PLACES: [&str; 6] = [
+        "textValue",
+        "numberValue",
+        "dateValue",
+        "moneyValue",
+        "selectionOption",
+        "selectionOptionIdValue",
+    ];
+    let id = prop_oneof![
+        9 => prop::sample::select(&CUSTOM_FIELDS[..]).prop_map(|id| format!("\"{id}\"")),
+        1 => value(),
+    ];
+    let option = value().prop_map(|value| braces(&[("value".to_owned(), value)]));
+    let place = prop_oneof![3 => value(), 1 => option];
+    let values =
+        prop::sample::subsequence(&PLACES[..], 0..PLACES.len()).prop_flat_map(move |names| {
+            let count = names.len();
+            (Just(names), vec(place.clone(), count))
+        });
+    let entry = (id, values, any::<bool>()).prop_map(|(id, (names, values), is_first)| {
+        let mut pairs: Vec<_> = names.into_iter().map(str::to_owned).zip(values).collect();
+        let at = if is_first { 0 } else { pairs.len() };
+        pairs.insert(at, ("customFieldDefinitionId".to_owned(), id));
+        braces(&pairs)
+    });
+    let entry = prop_oneof![9 => entry, 1 => value()];
+    let fields = vec(entry, 0..5).prop_map(|entries| format!("[{}]", entries.join(",")));
+    let fields = prop_oneof![9 => fields, 1 => value()];
+    let row = fields.prop_map(|fields| braces(&[("customFields".to_owned(), fields)]));
+    vec(row, 0..4).prop_map(|rows| format!("[{}]", rows.join(",")))
+}
+
 /// Any value, of any depth up to 6.
 pub(crate) fn value() -> impl Strategy<Value = String> + Clone {
     let leaf = prop_oneof![
