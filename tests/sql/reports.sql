@@ -5,6 +5,8 @@
 \set url `echo "$AWORK_SANDBOX_URL"`
 SET client_min_messages = error;
 SET datestyle = 'ISO';
+-- Compiling the queries takes longer than running them.
+SET jit = off;
 CREATE SERVER reports FOREIGN DATA WRAPPER awork_fdw OPTIONS (api_url :'url');
 CREATE USER MAPPING FOR CURRENT_USER SERVER reports OPTIONS (api_key 'awork-sandbox-key');
 CREATE SCHEMA sandbox;
@@ -317,7 +319,7 @@ RESET search_path;
 CREATE SCHEMA reported;
 SELECT count(*) AS reports, count(left_out_because) AS left_out FROM awork_fdw_create_reports(
     'sandbox', 'reported', 'Europe/Berlin', first_day => '2025-01-01',
-    hourly_rate_field => 'Stundensatz');
+    hourly_rate_field => 'Stundensatz', fixed_price_field => 'Festpreis');
 CREATE TABLE counted (report name, has_rows boolean);
 DO $$
 DECLARE
@@ -355,7 +357,20 @@ WHERE round(used_hours, 6) <>
 -- people who have left have had working time too
 SELECT count(*) > 0 AS some FROM reported.people WHERE last_day IS NOT NULL;
 
+-- Custom fields that are columns, found by the name in awork, have the values that the list has.
+CREATE SCHEMA columned;
+IMPORT FOREIGN SCHEMA awork LIMIT TO (custom_field_definitions, projects, time_entries) FROM SERVER reports INTO columned
+    OPTIONS (custom_fields 'columns');
+ALTER FOREIGN TABLE columned.projects RENAME COLUMN festpreis TO "Price €";
+SELECT report FROM awork_fdw_create_reports('columned', 'columned', hourly_rate_field => 'Stundensatz',
+    fixed_price_field => 'Festpreis') WHERE report = 'profitability' AND left_out_because IS NULL;
+SELECT pg_get_viewdef('columned.profitability'::regclass) LIKE '%project.stundensatz%project."Price €"%' AS by_column;
+SELECT count(*) AS differences
+FROM reported.profitability AS one FULL JOIN columned.profitability AS other USING (project_id)
+WHERE (one.hourly_rate, one.fixed_price, one.revenue) IS DISTINCT FROM (other.hourly_rate, other.fixed_price, other.revenue);
+SELECT count(hourly_rate) > 0 AS rates, count(fixed_price) > 0 AS prices FROM columned.profitability;
+
 DROP TABLE counted;
-DROP SCHEMA sandbox, desk, figures, fewer, reported, "My ""desk"" %", "My reports" CASCADE;
+DROP SCHEMA sandbox, desk, columned, figures, fewer, reported, "My ""desk"" %", "My reports" CASCADE;
 DROP FUNCTION id(text);
 DROP SERVER reports CASCADE;
