@@ -300,7 +300,7 @@ fn by_source(catalogue: &Catalogue, resource: &Resource) -> BTreeMap<String, (Co
             let key = match &column.source {
                 Source::Field(_) => format!("field {field}"),
                 Source::Parameter(_) => format!("parameter {field}"),
-                Source::InstantOf { .. } | Source::SetWithout { .. } => {
+                Source::InstantOf { .. } | Source::SetWithout { .. } | Source::CustomField(_) => {
                     format!("column {}", column.name)
                 }
             };

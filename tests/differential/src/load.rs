@@ -166,5 +166,6 @@ fn value(column: &Column, resource: &Resource) -> String {
         Source::SetWithout { set, unset } => {
             format!("attrs ->> '{set}' IS NOT NULL AND attrs ->> '{unset}' IS NULL")
         }
+        Source::CustomField(_) => unreachable!("the catalogue has no custom fields"),
     }
 }

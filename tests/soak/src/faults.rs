@@ -102,9 +102,19 @@ pub(crate) const KINDS: &[Kind] = &[
         // No statement reads them.
         names: ["resourceVersion", "updatedBy"].map(str::to_owned).to_vec(),
     }),
-    kind("new_property", &[], |_| set("addedYesterday", "[{\"a\": [1, 2]}]")),
+    kind("new_property", &[], |_| set(ADDED, ADDED_VALUE)),
     kind("bad_value", &["HV004"], |_| set("createdOn", "2026-02-31T00:00:00Z")),
 ];
+
+/// A property that awork has added, and its value. `attrs` shows it.
+const ADDED: &str = "addedYesterday";
+const ADDED_VALUE: &str = "new";
+
+/// A row as it would be without the property that awork has added.
+pub(crate) fn without_added(row: &str) -> String {
+    let added = format!("\"{ADDED}\": \"{ADDED_VALUE}\"");
+    row.replace(&format!("{added}, "), "").replace(&format!(", {added}"), "")
+}
 
 fn status(status: u16) -> Action {
     Action::Status { status, code: None, retry_after: None }

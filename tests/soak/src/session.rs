@@ -77,10 +77,12 @@ impl Session {
         std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Lets a cancel request that came too late for its statement hit nothing that matters.
-    pub(crate) fn settle(&mut self) -> Result<(), Failure> {
-        for _ in 0..2 {
-            match self.rows("SELECT pg_sleep(0.05)") {
+    /// Lets a cancel request that came too late for its statement hit nothing that matters: the
+    /// server may take a while to heed it, and signals twice (postmaster.c, `signal_child`).
+    pub(crate) fn settle(&mut self, has_come: bool) -> Result<(), Failure> {
+        let wait = if has_come { 0.05 } else { 2.0 };
+        for seconds in [wait, 0.05] {
+            match self.rows(&format!("SELECT pg_sleep({seconds})")) {
                 Err(failure) if failure.code != "57014" => return Err(failure),
                 _ => {}
             }

@@ -288,9 +288,11 @@ impl<'a> Worker<'a> {
             // Where the server takes no cancel request, the statement goes on to its end.
             let _ = token.cancel_query(NoTls);
         });
+        let cancelled = self.tally.errors.get("57014").copied();
         self.ask("cancelled", question, &["57014"]);
+        let has_come = self.tally.errors.get("57014").copied() != cancelled;
         let _ = canceller.join();
-        if let Some(Err(failure)) = self.session.as_mut().map(Session::settle) {
+        if let Some(Err(failure)) = self.session.as_mut().map(|session| session.settle(has_come)) {
             self.tally.complaints.push(format!("after a cancelled statement: {failure:?}"));
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn run(
 /// The most pages that are read from the cache rather than to ask awork for a part of them.
 const LARGEST_WHOLE: u64 = 100;
 
-/// How often pages of a list are asked for again that were refused after others were not.
+/// How often a page is asked for again that was refused after others of its list were not.
 const REFUSALS: u32 = 3;
 
 pub(super) struct Reader {
@@ -140,6 +140,7 @@ impl Reader {
                 continue;
             }
             let open = &mut reading.open[at];
+            open.refused = 0;
             open.read_since.get_or_insert(received.date);
             open.kept = open.kept.take().or(received.kept);
             let mut batch = received.batch;

@@ -26,7 +26,7 @@ pub(super) struct Open {
     pub(super) kept: Option<Arc<KeptPages>>,
     /// Rows that have come before the pages began.
     pub(super) head: HashSet<u128>,
-    /// How often a page was refused that was like others before it.
+    /// How often the page that is waited for was refused, which is like others before it.
     pub(super) refused: u32,
 }
 
