@@ -390,6 +390,13 @@ fn filters_on_dates_and_times() {
         case("SELECT id FROM time_entries WHERE start_date_local::date >= timestamptz '2026-10-10 00:00:00Z'", &[
             "/timeentries?page=1&pageSize=1000&filterby=startDateLocal ge datetime'2026-10-09T00:00:00'&{s}",
         ]),
+        case("SELECT count(*) FROM time_entries WHERE start_date_local::date IN ('2026-10-01', '2026-09-30', NULL)", &[
+            "/timeentries?page=1&pageSize=1&filterby=((startDateLocal ge datetime'2026-09-30T00:00:00' and startDateLocal lt datetime'2026-10-01T00:00:00') or (startDateLocal ge datetime'2026-10-01T00:00:00' and startDateLocal lt datetime'2026-10-02T00:00:00'))",
+        ]),
+        case("SELECT count(*) FROM time_entries WHERE start_date_local::date <> '2026-10-01'", &["/timeentries?page={1..3}&pageSize=1000&{s}"]),
+        case("SELECT count(*) FROM time_entries WHERE start_date_local::date IS NULL", &[
+            "/timeentries?page=1&pageSize=1&filterby=startDateLocal eq null",
+        ]),
         // Of an instant, the day depends on the zone.
         case("SELECT id FROM time_entries WHERE start_date_utc::date = '2026-10-01'", &["/timeentries?page={1..3}&pageSize=1000&{s}"]),
         // An instant and a wall clock compare by the zone, and clocks are put back.
