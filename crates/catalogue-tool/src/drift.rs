@@ -398,6 +398,7 @@ mod tests {
             [required_parameters]
             [parameter_columns]
             [parents]
+            [references]
             [embedded]
             [wider_lookups]
             [rows]
