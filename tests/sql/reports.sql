@@ -357,6 +357,18 @@ WHERE round(used_hours, 6) <>
 -- people who have left have had working time too
 SELECT count(*) > 0 AS some FROM reported.people WHERE last_day IS NOT NULL;
 
+-- Who may read the reports needs nothing else; they are read with their owner's credential.
+CREATE ROLE regress_awork_reader;
+GRANT USAGE ON SCHEMA reported TO regress_awork_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA reported TO regress_awork_reader;
+SET ROLE regress_awork_reader;
+SELECT count(*) > 0 AS some FROM reported.tracked_time WHERE day >= '2026-09-01' AND day < '2026-10-01';
+SELECT count(*) > 0 AS some FROM reported.utilisation_by_week WHERE week = '2026-09-07';
+SELECT count(*) FROM sandbox.time_entries; -- should fail
+RESET ROLE;
+DROP OWNED BY regress_awork_reader;
+DROP ROLE regress_awork_reader;
+
 -- Custom fields that are columns, found by the name in awork, have the values that the list has.
 CREATE SCHEMA columned;
 IMPORT FOREIGN SCHEMA awork LIMIT TO (custom_field_definitions, projects, time_entries) FROM SERVER reports INTO columned
