@@ -152,10 +152,31 @@ EOF
     unset PGPORT PGPASSWORD PGSERVICE
 }
 
+# Restarts the cluster with these further lines of postgresql.conf.
+restart_postgresql() {
+    printf '%s\n' "$@" >>"$work/data/postgresql.conf"
+    as_postgres "$pg_bin/pg_ctl" -D "$work/data" -l "$work/postgresql.log" -m fast -w restart >/dev/null \
+        || { cat "$work/postgresql.log" >&2; die "PostgreSQL did not start with $*"; }
+}
+
+# Has the cluster listen on a free port of the loopback interface too, for clients that know no
+# unix sockets; sets PGPORT.
+listen_on_loopback() {
+    PGPORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    restart_postgresql "listen_addresses = '127.0.0.1'" "port = $PGPORT"
+    export PGPORT
+}
+
+# Builds the sandbox; sets sandbox_program.
+build_sandbox() {
+    (cd "$repository" && cargo build --quiet --release -p awork-sandbox)
+    sandbox_program=${CARGO_TARGET_DIR:-$repository/target}/release/awork-sandbox
+}
+
 # Builds and starts the sandbox with these flags; sets sandbox_url.
 start_sandbox() {
-    (cd "$repository" && cargo build --quiet --release -p awork-sandbox)
-    "${CARGO_TARGET_DIR:-$repository/target}/release/awork-sandbox" --listen 127.0.0.1:0 \
+    build_sandbox
+    "$sandbox_program" --listen 127.0.0.1:0 \
         --url-file "$work/sandbox.url" "$@" >"$work/sandbox.log" 2>&1 &
     sandbox_pid=$!
     for _ in $(seq 600); do
@@ -187,6 +208,17 @@ run_sql_tests() {
         die "SQL tests failed; the results are in target/regress-results"
     fi
     kill "$sandbox_pid" && sandbox_pid=""
+}
+
+# Runs the clients of these names, or all, each with a database and a sandbox of its own.
+run_clients() {
+    if ! command -v python3 >/dev/null; then
+        say "skipped: all clients need python3"
+        return
+    fi
+    build_sandbox
+    listen_on_loopback
+    AWORK_SANDBOX_PROGRAM=$sandbox_program python3 "$repository/tests/clients/run.py" "$@"
 }
 
 # Stops what was started and removes the folder.
