@@ -134,7 +134,7 @@ public class Check {
         parameter(Integer.class, "time_entries", "duration", "duration = ?");
         parameter(Integer.class, "time_entries", "duration", "duration > ?");
         parameter(Long.class, "tasks", "resource_version", "resource_version = ?");
-        parameter(Double.class, "tasks", "\"order\"", "\"order\" <= ?");
+        parameter(Double.class, "tasks", "subtask_order", "subtask_order <= ?");
         parameter(BigDecimal.class, "time_entries", "(duration / 60.0)", "duration / 60.0 >= ?");
         parameter(Boolean.class, "time_entries", "is_billable", "is_billable = ?");
         parameter(LocalDate.class, "time_bookings", "start_date", "start_date >= ?");

@@ -48,7 +48,7 @@ async function parameters(client) {
   await parameter('projects', 'name', 'name = $1');
   await parameter('time_entries', 'duration', 'duration = $1', Number);
   await parameter('tasks', 'resource_version', 'resource_version = $1', BigInt);
-  await parameter('tasks', '"order"', '"order" <= $1', Number);
+  await parameter('tasks', 'subtask_order', 'subtask_order <= $1', Number);
   await parameter('time_entries', '(duration / 60.0)', 'duration / 60.0 >= $1');
   await parameter('time_entries', 'is_billable', 'is_billable = $1', (text) => text === 'true');
   await parameter('time_bookings', 'start_date', 'start_date >= $1');

@@ -69,7 +69,7 @@ def parameters(connection):
     parameter(str, "projects", "name", "name = ?")
     parameter(int, "time_entries", "duration", "duration = ?")
     parameter(int, "tasks", "resource_version", "resource_version = ?")
-    parameter(float, "tasks", '"order"', '"order" <= ?')
+    parameter(float, "tasks", "subtask_order", "subtask_order <= ?")
     parameter(decimal.Decimal, "time_entries", "(duration / 60.0)", "duration / 60.0 >= ?")
     parameter(bool, "time_entries", "is_billable", "is_billable = ?")
     parameter(datetime.date, "time_bookings", "start_date", "start_date >= ?")

@@ -31,7 +31,7 @@ def psycopg_parameters(session, binary):
         (str, "projects", "name", "name = %b"),
         (int, "time_entries", "duration", "duration = %b"),
         (int, "tasks", "resource_version", "resource_version = %b"),
-        (float, "tasks", '"order"', '"order" <= %b'),
+        (float, "tasks", "subtask_order", "subtask_order <= %b"),
         (decimal.Decimal, "time_entries", "(duration / 60.0)", "duration / 60.0 >= %b"),
         (bool, "time_entries", "is_billable", "is_billable = %b"),
         (datetime.date, "time_bookings", "start_date", "start_date >= %b"),
@@ -128,13 +128,15 @@ def reflection(engine, session):
     checks.equal("get_foreign_table_names lists the tables",
                  sorted(inspector.get_foreign_table_names("awork")), names)
     checks.equal("get_table_names does not", inspector.get_table_names("awork"), [])
+    metadata = sqlalchemy.MetaData(schema="awork")
+    metadata.reflect(engine)
+    checks.equal("neither does MetaData.reflect", list(metadata.tables), [])
     checks.equal("get_table_comment has the comments", [
         (name, inspector.get_table_comment(name, "awork")["text"]) for name in names], expected)
     checks.equal("get_columns has the columns with their comments", [
         (column["name"], column["comment"]) for column in inspector.get_columns("time_entries", "awork")],
         session.execute("SELECT column_name, column_comment FROM awork_fdw_catalog"
                         " WHERE table_name = 'time_entries' ORDER BY ordinal_position").fetchall())
-    metadata = sqlalchemy.MetaData(schema="awork")
     projects, entries = (sqlalchemy.Table(name, metadata, autoload_with=engine)
                          for name in ("projects", "time_entries"))
     checks.equal("every reflected column has a type", [
@@ -165,7 +167,8 @@ def frames(engine):
         checks.equal("a frame has the copy's types",
                      [str(here[column].dtype)[:10] for column in ("duration", "is_billable", "start_date_local")],
                      ["int64", "bool", "datetime64"])
-        parts = list(pandas.read_sql(query, connection, chunksize=200))
+        batches = connection.execution_options(stream_results=True)
+        parts = list(pandas.read_sql(query, batches, chunksize=200))
         checks.holds("a frame comes in parts", len(parts) > 5, len(parts))
         pandas.testing.assert_frame_equal(pandas.concat(parts, ignore_index=True), there)
         checks.holds("its parts are the whole", True)
