@@ -162,6 +162,7 @@ restart_postgresql() {
 # Has the cluster listen on a free port of the loopback interface too, for clients that know no
 # unix sockets; sets PGPORT.
 listen_on_loopback() {
+    [ -z "${PGPORT:-}" ] || return 0
     PGPORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
     restart_postgresql "listen_addresses = '127.0.0.1'" "port = $PGPORT"
     export PGPORT
@@ -176,6 +177,7 @@ build_sandbox() {
 # Builds and starts the sandbox with these flags; sets sandbox_url.
 start_sandbox() {
     build_sandbox
+    rm -f "$work/sandbox.url"
     "$sandbox_program" --listen 127.0.0.1:0 \
         --url-file "$work/sandbox.url" "$@" >"$work/sandbox.log" 2>&1 &
     sandbox_pid=$!
@@ -219,6 +221,18 @@ run_clients() {
     build_sandbox
     listen_on_loopback
     AWORK_SANDBOX_PROGRAM=$sandbox_program python3 "$repository/tests/clients/run.py" "$@"
+}
+
+# Has Superset show the reports of a sandbox, and looks at them in a browser.
+run_dashboard() {
+    if ! command -v python3 >/dev/null; then
+        say "skipped: the dashboard needs python3"
+        return
+    fi
+    start_sandbox --scale 5000 --now "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    listen_on_loopback
+    AWORK_SANDBOX_URL=$sandbox_url "$repository/examples/superset/test"
+    kill "$sandbox_pid" && sandbox_pid=""
 }
 
 # Stops what was started and removes the folder.
