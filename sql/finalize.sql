@@ -309,6 +309,12 @@ CREATE VIEW awork_fdw_relationships AS
           AND pg_catalog.has_any_column_privilege(relation.oid, 'SELECT')
         ORDER BY relation.oid, attribute.attnum, entry.field IS NOT DISTINCT FROM option.field DESC,
                  entry.ordinal_position
+    ),
+    -- By themselves, since they are few: a planner that knows nothing of the number of columns may
+    -- compare each with each.
+    targets AS MATERIALIZED (
+        SELECT * FROM columns
+        WHERE entry IN (SELECT refers_to FROM awork_fdw_catalog)
     )
     -- Where several tables have what is referred to, the one beside it, or else the first.
     SELECT DISTINCT ON (source.table_schema, source.table_name, source.attnum)
@@ -320,7 +326,7 @@ CREATE VIEW awork_fdw_relationships AS
            CASE WHEN source.is_unique THEN 'one-to-one' ELSE 'many-to-one' END AS cardinality,
            NOT source.not_null AS is_optional
     FROM columns AS source
-    JOIN columns AS target
+    JOIN targets AS target
         ON target.server_oid = source.server_oid AND target.entry = source.refers_to
     ORDER BY source.table_schema, source.table_name, source.attnum,
              target.table_schema = source.table_schema DESC,
