@@ -30,7 +30,7 @@ CREATE TEMP VIEW core AS
     WHERE source_schema = 'related'
       AND source_table IN ('projects', 'tasks', 'time_entries', 'users', 'companies', 'absences', 'workspace_absences',
            'project_members', 'project_milestones', 'time_bookings', 'project_time_bookings', 'task_schedules',
-           'task_comments', 'documents', 'project_statuses', 'retainers', 'user_capacities', 'project_task_dependencies');
+           'documents', 'project_statuses', 'retainers', 'user_capacities', 'project_task_dependencies');
 CREATE FUNCTION dangling(OUT source text, OUT target text, OUT missing bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$
 DECLARE
     r record;
@@ -41,12 +41,15 @@ BEGIN
                        CASE WHEN EXISTS (SELECT FROM awork_fdw_catalog WHERE table_name = r.target_table AND column_name = 'show_archived')
                             THEN 'WHERE show_archived IN (true, false)' ELSE '' END);
     END LOOP;
+    FOR r IN SELECT DISTINCT source_table FROM core LOOP
+        EXECUTE format('CREATE TEMP TABLE %I AS SELECT * FROM related.%I', 'of_' || r.source_table, r.source_table);
+    END LOOP;
     FOR r IN SELECT * FROM core ORDER BY source_table, source_column LOOP
         source := r.source_table || '.' || r.source_column;
         target := r.target_table || '.' || r.target_column;
-        EXECUTE format('SELECT count(*) FROM related.%1$I s WHERE %2$I IS NOT NULL AND NOT EXISTS (SELECT FROM pg_temp.%3$I t WHERE t.value = s.%2$I)
+        EXECUTE format('SELECT count(*) FROM pg_temp.%1$I s WHERE %2$I IS NOT NULL AND NOT EXISTS (SELECT FROM pg_temp.%3$I t WHERE t.value = s.%2$I)
                         AND s.%2$I::text <> ''01010001-0000-0000-0000-111111111111''',
-                       r.source_table, r.source_column, r.target_table)
+                       'of_' || r.source_table, r.source_column, r.target_table)
             INTO missing;
         checked := checked + 1;
         IF missing > 0 THEN
