@@ -74,16 +74,23 @@ struct SentOption {
 /// All custom fields of the workspace, the oldest first, so that a new one is the last.
 pub async fn definitions(client: &Client) -> Result<Vec<Definition>, Error> {
     let answer = client.get(1, PATH, &[]).await?;
-    parse(answer.body.as_deref().unwrap_or(b"[]"))
+    parse(answer.body.as_deref().unwrap_or_default(), answer.page.total)
 }
 
-fn parse(body: &[u8]) -> Result<Vec<Definition>, Error> {
+/// The definitions in an answer, which must have as many as it says that there are: columns may be
+/// dropped for what is missing.
+fn parse(body: &[u8], total: Option<u64>) -> Result<Vec<Definition>, Error> {
     let sent: Vec<Sent> = serde_json::from_slice(body).map_err(|e| {
         // Its message would quote the answer.
         let (line, column) = (e.line(), e.column());
         let message = format!("malformed answer to GET {PATH}, at line {line}, column {column}");
         Error::new(ErrorKind::BadReply, message)
     })?;
+    let count = sent.len() as u64;
+    if let Some(total) = total.filter(|&total| total > count) {
+        let message = format!("awork announced {total} custom fields and sent {count}");
+        return Err(Error::new(ErrorKind::BadReply, message));
+    }
     let mut definitions: Vec<Definition> = sent.into_iter().map(Definition::from).collect();
     definitions.sort_by_key(|definition| (definition.created, definition.id));
     definitions.dedup_by_key(|definition| definition.id);

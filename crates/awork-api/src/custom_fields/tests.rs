@@ -110,14 +110,19 @@ fn definitions_are_read_as_awork_sends_them() {
         {"id": "00000000-0000-0000-0000-000000000001", "name": null, "entity": "project",
          "type": "money", "createdOn": "2024-01-01T00:00:00.5Z"}
     ]"#;
-    let definitions = parse(body.as_bytes()).unwrap();
+    let definitions = parse(body.as_bytes(), None).unwrap();
     let [first, second] = &definitions[..] else { panic!("{definitions:?}") };
     assert_eq!((first.id.as_u128(), first.name.as_str(), first.sql_type()), (1, "", "text"));
     assert_eq!(second.options, ["Eins", "Zwei"]);
     assert_eq!(second.comment(), "Custom field \"Phase  \"A\"\" (select: Eins, Zwei).");
     assert!(second.is_commented_by(&second.comment()) && is_ours(&second.comment()));
     assert!(!first.is_commented_by(&second.comment()) && !is_ours("Our own words."));
-    assert!(parse(b"{}").is_err());
+    assert!(parse(b"{}", None).is_err());
+    assert!(parse(b"", None).is_err());
+    // What is missing is not gone.
+    assert!(parse(b"[]", Some(0)).unwrap().is_empty());
+    let failure = parse(b"[]", Some(3)).unwrap_err();
+    assert_eq!(failure.message, "awork announced 3 custom fields and sent 0");
 }
 
 #[test]
