@@ -183,16 +183,21 @@ impl Relation {
             gated: false,
             parents: None,
         };
-        for &restriction in clauses {
+        let bound = |&restriction: &*mut pg_sys::RestrictInfo| {
             // SAFETY: as the caller promises.
-            let (clause, pseudoconstant) =
-                unsafe { ((*restriction).clause.cast(), (*restriction).pseudoconstant) };
-            if pseudoconstant {
+            let clause = unsafe { (*restriction).clause.cast() };
+            // SAFETY: as the caller promises.
+            (restriction, clause, unsafe { keys::binding(root, relid, clause, &self.keys) })
+        };
+        let mut clauses: Vec<_> = clauses.iter().map(bound).collect();
+        // One value takes fewer requests than several.
+        clauses.sort_by_key(|(.., binding)| binding.as_ref().is_some_and(|(key, _)| key.any_of));
+        for (restriction, clause, binding) in clauses {
+            // SAFETY: as the caller promises.
+            if unsafe { (*restriction).pseudoconstant } {
                 question.gated = true;
                 continue;
             }
-            // SAFETY: as the caller promises.
-            let binding = unsafe { keys::binding(root, relid, clause, &self.keys) };
             if let Some((key, value)) = binding
                 && question.keys.iter().all(|(known, _)| known.parameter != key.parameter)
             {

@@ -507,6 +507,7 @@ fn single_rows_and_keys() {
         unlike("SELECT id FROM users WHERE show_archived", &["/users?showArchived=true&page=1&pageSize=1000&{s}"]),
         case("SELECT * FROM project_members WHERE project_id = '{project}'", &["/projects/{project}/members"]),
         case("SELECT user_id FROM project_members WHERE project_id IN ('{project}', '{project2}', '{project}')", &["/projects/{*two}/members"]),
+        case("SELECT user_id FROM project_members WHERE project_id IN ('{project}', '{project2}') AND project_id = '{project}'", &["/projects/{project}/members"]),
         case("SELECT user_id FROM project_members WHERE project_id = '{project}' AND is_responsible", &["/projects/{project}/members"]),
         case("SELECT id FROM task_comments WHERE task_id = '{task}'", &["/tasks/{task}/comments?page=1&pageSize=1000&{s}"]),
         case("SELECT count(*) FROM task_comments WHERE task_id = '{task}'", &["/tasks/{task}/comments?page=1&pageSize=1"]),
