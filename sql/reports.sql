@@ -246,9 +246,9 @@ CROSS JOIN LATERAL (
  'Budgets of retainers: one row per project and period, with what is used of it.',
  $comments$ {
     "client_id": "The client; null where the project has none.",
-    "period_start": "First day of the period, in the time zone of the reports.",
-    "period_end": "Day on which the period ends, in the time zone of the reports.",
-    "is_current": "Whether today lies in the period.",
+    "period_start": "First day of the period: the day whose midnight in UTC is nearest to its start.",
+    "period_end": "Last day of the period. An end at midnight is that after the last day, or the one before it where the period would else be a day short of a month.",
+    "is_current": "Whether today, in the time zone of the reports, lies in the period.",
     "budget_hours": "Budget of the period in hours, with what was carried over from the one before.",
     "used_hours": "Hours that count against the budget: all or the billable ones, as the project has it.",
     "remaining_hours": "Budget less used hours, negative where it is overspent.",
@@ -269,9 +269,20 @@ SELECT project.id AS project_id,
 FROM %1$I.retainers AS retainer
 JOIN %1$I.projects AS project ON project.id = retainer.project_id
 CROSS JOIN LATERAL jsonb_array_elements(retainer.retainer_budgets) AS budget
+-- awork does not say in which zone periods begin at midnight, nor whether the end is the first instant after a
+-- period, its last second, or the midnight before its last day. The nearest midnight in UTC is the right one for
+-- zones from UTC-11 to UTC+11. Periods are months, so an end at a midnight which is one day short of a month is
+-- that of the last day.
 CROSS JOIN LATERAL (
-    SELECT ((budget ->> 'startDate')::timestamptz AT TIME ZONE %3$L)::date AS period_start,
-           ((budget ->> 'endDate')::timestamptz AT TIME ZONE %3$L)::date AS period_end,
+    SELECT ((budget ->> 'startDate')::timestamptz AT TIME ZONE 'UTC' + interval '12 hours')::date AS first_day,
+           (budget ->> 'endDate')::timestamptz AT TIME ZONE 'UTC' AS end_on,
+           ((budget ->> 'endDate')::timestamptz AT TIME ZONE 'UTC' + interval '12 hours')::date AS end_day) AS bound
+CROSS JOIN LATERAL (
+    SELECT bound.first_day AS period_start,
+           CASE WHEN bound.end_on = date_trunc('minute', bound.end_on)
+                     AND bound.end_day = (bound.first_day + interval '1 month' - interval '1 day')::date
+                THEN bound.end_day
+                ELSE bound.end_day - 1 END AS period_end,
            (budget ->> 'timeBudget')::numeric AS budget,
            (budget ->> 'trackedDuration')::numeric AS used) AS period
  $query$),

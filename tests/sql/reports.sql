@@ -152,6 +152,18 @@ INSERT INTO desk.time_bookings (id, user_id, project_id, start_date, end_date, d
 INSERT INTO desk.retainers (id, project_id, retainer_budgets) VALUES (id('k1'), id('p5'), '[
     {"startDate": "2026-02-28T23:00:00Z", "endDate": "2026-03-31T21:59:59Z", "timeBudget": 72000, "trackedDuration": 90000},
     {"startDate": "2026-03-31T22:00:00Z", "endDate": "2026-04-30T21:59:59Z", "timeBudget": 0, "trackedDuration": 0}]');
+-- October, and November up to its 20th day, when the contract ends: in Berlin up to the last second and up to
+-- the next midnight, the same in UTC, and in Los Angeles; October also up to the midnight before its last day.
+INSERT INTO desk.retainers (id, project_id, retainer_budgets)
+    SELECT id('k2'), id('p5'), jsonb_agg(jsonb_build_object('startDate', start_date, 'endDate', end_date,
+                                                             'timeBudget', 36000, 'trackedDuration', 3600))
+    FROM (VALUES ('2026-09-30T22:00:00Z', '2026-10-31T22:59:59Z'), ('2026-10-31T23:00:00Z', '2026-11-20T22:59:59Z'),
+                 ('2026-09-30T22:00:00Z', '2026-10-31T23:00:00Z'), ('2026-10-31T23:00:00Z', '2026-11-20T23:00:00Z'),
+                 ('2026-10-01T00:00:00Z', '2026-10-31T23:59:59Z'), ('2026-11-01T00:00:00Z', '2026-11-20T23:59:59Z'),
+                 ('2026-10-01T00:00:00Z', '2026-11-01T00:00:00Z'), ('2026-11-01T00:00:00Z', '2026-11-21T00:00:00Z'),
+                 ('2026-10-01T07:00:00Z', '2026-11-01T06:59:59.999Z'), ('2026-11-01T07:00:00Z', '2026-11-21T08:00:00Z'),
+                 ('2026-10-01T00:00:00Z', '2026-10-31T00:00:00Z'), ('2026-09-30T22:00:00Z', '2026-10-30T23:00:00Z'))
+        AS bounds (start_date, end_date);
 
 CREATE SCHEMA figures;
 SELECT report, left_out_because FROM awork_fdw_create_reports('desk', 'figures', time_zone => 'Europe/Berlin',
@@ -178,10 +190,17 @@ SELECT project, round(budget_hours, 2) AS budget, round(tracked_hours, 2) AS tra
        round(remaining_hours, 2) AS remaining, round(share_used, 3) AS share_used, due_day
 FROM project_budgets ORDER BY project;
 
--- 25 of 20 h
+-- 25 of 20 h. In whatever zone the midnights are, and whatever the end is, October ends on its 31st day and the
+-- contract on the 20th of November.
 SELECT project, period_start, period_end, round(budget_hours) AS budget, round(used_hours) AS used,
        round(remaining_hours) AS remaining, round(share_used, 2) AS share_used
-FROM retainer_periods ORDER BY period_start;
+FROM retainer_periods ORDER BY period_start, period_end;
+-- and so where the reports have another zone
+CREATE SCHEMA utc;
+SELECT count(left_out_because) AS left_out FROM awork_fdw_create_reports('desk', 'utc', 'UTC',
+    fixed_price_field => 'Festpreis');
+SELECT count(*) FROM (SELECT project_id, period_start, period_end FROM retainer_periods
+    EXCEPT ALL SELECT project_id, period_start, period_end FROM utc.retainer_periods) AS differences;
 
 -- 7.75 of 13 h
 SELECT project, tasks, tasks_done, round(planned_hours, 2) AS planned, round(tracked_hours, 2) AS tracked,
@@ -256,6 +275,16 @@ SELECT task, project, status_type, is_prio, assignees, is_overdue, days_overdue,
        due_day - (now() AT TIME ZONE 'Europe/Berlin')::date AS due_in, round(planned_hours, 2) AS planned
 FROM open_tasks ORDER BY task;
 SELECT task, days_overdue FROM overdue_tasks ORDER BY task;
+-- One period that ended yesterday and one that begins today, with each kind of bounds: the second is the current one.
+UPDATE desk.retainers SET retainer_budgets = (
+    SELECT jsonb_agg(jsonb_build_object('startDate', from_day AT TIME ZONE zone, 'timeBudget', 36000, 'trackedDuration', 0,
+        'endDate', to_day AT TIME ZONE zone + CASE WHEN inclusive THEN interval '-1 second' ELSE interval '0' END))
+    FROM date_trunc('day', now() AT TIME ZONE 'Europe/Berlin') AS today,
+         LATERAL (VALUES (today - interval '20 days', today), (today, today + interval '20 days')) AS period (from_day, to_day),
+         unnest(ARRAY['UTC', 'Europe/Berlin']) AS zone, unnest(ARRAY[true, false]) AS inclusive);
+SELECT project, period_start - (now() AT TIME ZONE 'Europe/Berlin')::date AS starts_in,
+       period_end - period_start AS days, count(*)
+FROM retainer_periods WHERE is_current GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 -- Two hours less a break of ten minutes, one without a length of a minute and one that has begun 15 minutes ago
 UPDATE desk.time_entries SET started_at = now() - interval '2 hours', breaks = jsonb_build_array(
     jsonb_build_object('startDate', now() - interval '100 minutes', 'endDate', now() - interval '90 minutes', 'duration', 600),
@@ -383,6 +412,6 @@ WHERE (one.hourly_rate, one.fixed_price, one.revenue) IS DISTINCT FROM (other.ho
 SELECT count(hourly_rate) > 0 AS rates, count(fixed_price) > 0 AS prices FROM columned.profitability;
 
 DROP TABLE counted;
-DROP SCHEMA sandbox, desk, columned, figures, fewer, reported, "My ""desk"" %", "My reports" CASCADE;
+DROP SCHEMA sandbox, desk, columned, figures, fewer, reported, utc, "My ""desk"" %", "My reports" CASCADE;
 DROP FUNCTION id(text);
 DROP SERVER reports CASCADE;
