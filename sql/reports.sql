@@ -12,6 +12,7 @@ AS $function$
 DECLARE
     projects regclass := to_regclass(format('%I.projects', source_schema));
     definitions uuid[];
+    types text[];
     column_name name;
     column_type regtype;
 BEGIN
@@ -23,9 +24,9 @@ BEGIN
     WHERE attrelid = projects AND attname = field_name AND attnum > 0 AND NOT attisdropped;
     IF column_name IS NULL THEN
         EXECUTE format(
-            'SELECT array_agg(id) FROM %I.custom_field_definitions'
+            'SELECT array_agg(id), array_agg(type) FROM %I.custom_field_definitions'
             ' WHERE entity = ''project'' AND name = $1', source_schema)
-            INTO definitions USING field_name;
+            INTO definitions, types USING field_name;
         IF definitions IS NULL THEN
             RAISE EXCEPTION 'custom field "%" does not exist among those of projects', field_name
                 USING ERRCODE = 'undefined_object',
@@ -48,7 +49,11 @@ BEGIN
                 column_name, column_type
                 USING ERRCODE = 'datatype_mismatch';
         END IF;
-        RETURN format('project.%I', column_name);
+        RETURN format('(project.%I)::numeric', column_name);
+    END IF;
+    IF types[1] IS DISTINCT FROM 'number' THEN
+        RAISE EXCEPTION 'custom field "%" of projects has type %, which is no number', field_name, types[1]
+            USING ERRCODE = 'datatype_mismatch';
     END IF;
     -- The text of a JSON null is null, while the JSON null itself is no number.
     RETURN format(

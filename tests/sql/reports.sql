@@ -73,7 +73,8 @@ INSERT INTO desk.projects (id, name, company_id, company_name, project_status_ty
 INSERT INTO desk.custom_field_definitions (id, entity, name, type) VALUES
     (id('f1'), 'project', 'Stundensatz €', 'number'), (id('f4'), 'task', 'Stundensatz €', 'number'),
     (id('f2'), 'project', 'Festpreis', 'number'), (id('f3'), 'project', 'Kosten', 'number'),
-    (id('f5'), 'project', 'Twice', 'number'), (id('f6'), 'project', 'Twice', 'text');
+    (id('f5'), 'project', 'Twice', 'number'), (id('f6'), 'project', 'Twice', 'text'),
+    (id('f7'), 'project', 'Auftragsnummer', 'text');
 
 -- Clocks in Berlin are put forward on 29 March 2026 at 2:00 (+01) and back on 25 October at 3:00 (+02).
 INSERT INTO desk.time_entries (id, user_id, user_first_name, user_last_name, project_id, project_name,
@@ -321,12 +322,24 @@ ALTER TABLE desk.projects ADD COLUMN festpreis numeric, ADD COLUMN note text;
 UPDATE desk.projects SET festpreis = 70;
 SELECT count(*) FROM awork_fdw_create_reports('desk', 'fewer', 'Europe/Berlin', fixed_price_field => 'festpreis');
 SELECT DISTINCT fixed_price FROM fewer.profitability;
+-- whatever kind of number it is, in the place of a view that is there, and to be rounded: the price of the App,
+-- 5.75 h of the Website and one of the Archive at the rate
+ALTER TABLE desk.projects ADD COLUMN price numeric(8, 2), ADD COLUMN rate float8;
+UPDATE desk.projects SET price = CASE WHEN name = 'App' THEN 1000.5 END, rate = 80.5;
+SELECT left_out_because FROM awork_fdw_create_reports('desk', 'fewer', 'Europe/Berlin', fixed_price_field => 'price',
+    hourly_rate_field => 'rate') WHERE report = 'profitability';
+SELECT project, round(hourly_rate, 1) AS rate, round(revenue, 2) AS revenue FROM fewer.profitability ORDER BY project;
+-- a report that is left out now is left as it was
+SELECT report, left_out_because FROM awork_fdw_create_reports('desk', 'fewer', 'Europe/Berlin')
+WHERE left_out_because IS NOT NULL;
+SELECT count(*) FROM fewer.profitability;
 
 -- should fail
 \set VERBOSITY terse
 SELECT * FROM awork_fdw_create_reports('desk', 'fewer', hourly_rate_field => 'Rate');
 SELECT * FROM awork_fdw_create_reports('desk', 'fewer', hourly_rate_field => 'Twice');
 SELECT * FROM awork_fdw_create_reports('desk', 'fewer', hourly_rate_field => 'note');
+SELECT * FROM awork_fdw_create_reports('desk', 'fewer', hourly_rate_field => 'Auftragsnummer');
 SELECT * FROM awork_fdw_create_reports('desk', 'fewer', time_zone => 'Europe/Nowhere');
 SELECT * FROM awork_fdw_create_reports('desk', 'nowhere');
 SELECT * FROM awork_fdw_create_reports('nowhere', 'fewer');
