@@ -536,7 +536,7 @@ GROUP BY off.person_id, calendar.day
  'People with their working time per week: one row per person who has any set, also of those who left. Keys of the API, agents and people of connected workspaces are left out.',
  $comments$ {
     "first_day": "The day on which the person's account was made, in the time zone of the reports.",
-    "last_day": "The day on which it was deactivated or deleted; null while it is in use.",
+    "last_day": "The day on which it was deactivated or deleted; where it is archived or deactivated without a date, that of its last change; null while it is in use.",
     "hours_per_week": "Working time of a week in hours, as it is set now.",
     "weekly_capacity": "Working time per day of the week in seconds, as an object from mon to sun."
  } $comments$,
@@ -544,7 +544,8 @@ GROUP BY off.person_id, calendar.day
 SELECT person.id AS person_id,
        nullif(concat_ws(' ', btrim(person.first_name), btrim(person.last_name)), '') AS person,
        (person.created_on AT TIME ZONE %3$L)::date AS first_day,
-       (least(CASE WHEN person.is_deactivated THEN person.deactivated_on END, person.deleted_on)
+       (least(CASE WHEN person.is_deactivated OR person.is_archived
+                   THEN coalesce(person.deactivated_on, person.updated_on) END, person.deleted_on)
         AT TIME ZONE %3$L)::date AS last_day,
        week.seconds / 3600.0 AS hours_per_week,
        capacity.weekly_capacity
@@ -554,11 +555,14 @@ CROSS JOIN LATERAL (
     SELECT sum(day.seconds::numeric) AS seconds
     FROM jsonb_each_text(capacity.weekly_capacity) AS day(name, seconds)) AS week
 WHERE person.show_archived
-  AND person.is_external IS NOT TRUE
-  AND person.is_agent IS NOT TRUE
-  AND NOT EXISTS (SELECT FROM %1$I.api_users AS key WHERE key.id = person.id)
-  -- Without this, the capacities are those of the users who are not archived.
-  AND capacity.user_id = ANY (ARRAY(SELECT listed.id FROM %1$I.users AS listed WHERE listed.show_archived))
+  -- Each is a request. Without this, the capacities are those of all users who are not archived.
+  AND capacity.user_id = ANY (ARRAY(
+      SELECT listed.id
+      FROM %1$I.users AS listed
+      WHERE listed.show_archived
+        AND listed.is_external IS NOT TRUE
+        AND listed.is_agent IS NOT TRUE
+        AND NOT EXISTS (SELECT FROM %1$I.api_users AS key WHERE key.id = listed.id)))
   AND week.seconds > 0
  $query$),
 

@@ -35,19 +35,22 @@ CREATE FUNCTION id(name text) RETURNS uuid LANGUAGE sql IMMUTABLE
     RETURN (lpad(translate(name, 'pteobrcfk', '123456789'), 8, '0') || '-0000-4000-8000-000000000000')::uuid;
 
 -- Ada works five days of eight hours, Ben three of six, Cleo left on Wednesday, 25 March 2026, Dora was
--- deleted in 2025. A key of the API, an agent and a guest of another workspace are no people to plan for.
-INSERT INTO desk.users (id, first_name, last_name, created_on, is_deactivated, deactivated_on, deleted_on,
-                        is_agent, is_external, show_archived) VALUES
-    (id('a1'), 'Ada', 'Grün ', '2025-01-01 00:00Z', false, NULL, NULL, false, false, true),
-    (id('a2'), 'Ben', NULL, '2025-01-01 00:00Z', false, '2025-06-01 00:00Z', NULL, false, false, true),
-    (id('a3'), 'Cleo', 'Rot', '2025-01-01 00:00Z', true, '2026-03-25 12:00Z', NULL, false, false, true),
-    (id('a4'), 'Dora', 'Blau', '2025-01-01 00:00Z', true, '2025-11-01 00:00Z', '2025-11-02 00:00Z', false, false, true),
-    (id('a7'), 'BI', '(API Client)', '2025-01-01 00:00Z', false, NULL, NULL, false, false, true),
-    (id('a8'), 'Agent', NULL, '2025-01-01 00:00Z', false, NULL, NULL, true, false, true),
-    (id('a9'), 'Guest', NULL, '2025-01-01 00:00Z', false, NULL, NULL, false, true, true);
+-- deleted in 2025. Emil is archived and Frieda deactivated, but awork does not say when, so their time ends
+-- with the last change of their accounts, Tuesday, 24 March in Berlin. A key of the API, an agent and a guest of another workspace are no people to plan for.
+INSERT INTO desk.users (id, first_name, last_name, created_on, is_archived, is_deactivated, deactivated_on, deleted_on,
+                        updated_on, is_agent, is_external, show_archived) VALUES
+    (id('a1'), 'Ada', 'Grün ', '2025-01-01 00:00Z', false, false, NULL, NULL, '2026-03-20 12:00Z', false, false, true),
+    (id('a2'), 'Ben', NULL, '2025-01-01 00:00Z', false, false, '2025-06-01 00:00Z', NULL, '2026-03-20 12:00Z', false, false, true),
+    (id('a3'), 'Cleo', 'Rot', '2025-01-01 00:00Z', true, true, '2026-03-25 12:00Z', NULL, '2026-03-30 12:00Z', false, false, true),
+    (id('a4'), 'Dora', 'Blau', '2025-01-01 00:00Z', true, true, '2025-11-01 00:00Z', '2025-11-02 00:00Z', '2026-03-30 12:00Z', false, false, true),
+    (id('a5'), 'Emil', 'Gelb', '2026-03-23 08:00Z', true, false, NULL, NULL, '2026-03-23 23:30Z', false, false, true),
+    (id('a6'), 'Frieda', 'Lila', '2026-03-23 08:00Z', false, true, NULL, NULL, '2026-03-23 23:30Z', false, false, true),
+    (id('a7'), 'BI', '(API Client)', '2025-01-01 00:00Z', false, false, NULL, NULL, NULL, false, false, true),
+    (id('a8'), 'Agent', NULL, '2025-01-01 00:00Z', false, false, NULL, NULL, NULL, true, false, true),
+    (id('a9'), 'Guest', NULL, '2025-01-01 00:00Z', false, false, NULL, NULL, NULL, false, true, true);
 INSERT INTO desk.api_users (id, name) VALUES (id('a7'), 'BI');
 INSERT INTO desk.user_capacities (user_id, weekly_capacity)
-    SELECT id(name), week::jsonb FROM unnest(ARRAY['a1', 'a3', 'a4', 'a7', 'a8', 'a9']) AS name,
+    SELECT id(name), week::jsonb FROM unnest(ARRAY['a1', 'a3', 'a4', 'a5', 'a6', 'a7', 'a8', 'a9']) AS name,
         (VALUES ('{"mon": 28800, "tue": 28800, "wed": 28800, "thu": 28800, "fri": 28800, "sat": 0, "sun": 0}')) AS w(week)
     UNION ALL
     SELECT id('a2'), '{"mon": 21600, "tue": 21600, "wed": 21600, "thu": 0, "fri": 0, "sat": 0, "sun": 0}';
@@ -229,14 +232,15 @@ WHERE u.first_name IN ('Ada', 'Ben', 'Cleo') ORDER BY person, day;
 -- Only people to plan for, also those who left. Ben's account is in use again.
 SELECT person, first_day, last_day, round(hours_per_week) AS hours FROM people ORDER BY person;
 
--- Cleo's capacity ends with the day on which she left.
+-- Cleo's capacity ends with the day on which she left; Emil and Frieda have Monday and Tuesday.
 SELECT person, min(day) AS first_day, max(day) AS last_day, count(*) AS days, round(sum(capacity_hours)) AS hours
 FROM capacity_days WHERE day BETWEEN '2026-03-16' AND '2026-04-05' GROUP BY 1 ORDER BY 1;
 
 SELECT person_id = id('a1') AS of_ada, day, round(hours, 2) AS hours FROM booking_days ORDER BY 1 DESC, 2;
 
 -- Week of 23 March. Ada: of 40 h 4 + 8 + 4 + 8 off; 2.5 + 1 + 0.25 tracked are 3.75 of 16; booked on Thursday and
--- Friday. Ben: of 18 h 6 + 3 off; 1.5 + 0.5 tracked; Cleo: three days, 1 h tracked; a deleted user: 2 h.
+-- Friday. Ben: of 18 h 6 + 3 off; 1.5 + 0.5 tracked; Cleo: three days, 1 h tracked; Emil and
+-- Frieda: two days; a deleted user: 2 h.
 -- Week of 30 March. Ada: Good Friday off once; 0.5 tracked; booked on Monday. Ben: 2 tracked.
 SELECT week, person, round(capacity_hours, 2) AS capacity, round(absent_hours, 2) AS absent,
        round(available_hours, 2) AS available, round(tracked_hours, 2) AS tracked,
