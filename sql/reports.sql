@@ -567,8 +567,9 @@ WHERE person.show_archived
  $query$),
 
 ('capacity_days',
- 'Working time that people have: one row per person and day on which they have any, by the week that is set for them now.',
+ 'Working time that people have: one row per person and day on which they have any, by the week that is set for them now, in the days from first_day to days_ahead of awork_fdw_create_reports.',
  $comments$ {
+    "day": "The day; none before the first_day that was given to awork_fdw_create_reports is shown.",
     "capacity_hours": "Working time of that day of the week in hours.",
     "absent_hours": "The part of it that is off; see absence_days.",
     "available_hours": "Capacity less absence in hours."
@@ -629,10 +630,10 @@ WHERE spread.is_workday OR NOT spread.has_workdays
  $query$),
 
 ('utilisation_by_day',
- 'Working time, absence, tracked and booked time: one row per person and day that has any of them.',
+ 'Working time, absence, tracked and booked time: one row per person and day that has any of them, in the days from first_day to days_ahead of awork_fdw_create_reports.',
  $comments$ {
     "person_id": "The person; null for time of users who have been deleted.",
-    "day": "The day; of tracked time the working day. A condition on it is sent to awork.",
+    "day": "The day; of tracked time the working day. None before the first_day that was given to awork_fdw_create_reports is shown. A condition on it is sent to awork.",
     "capacity_hours": "Working time of that day of the week in hours, by the week that is set now.",
     "absent_hours": "The part of it that is off, as in absence_days.",
     "available_hours": "Capacity less absence in hours.",
@@ -685,10 +686,10 @@ GROUP BY work.person_id, work.day
  $query$),
 
 ('utilisation_by_week',
- 'Working time, absence, tracked and booked time: one row per person and week that has any of them.',
+ 'Working time, absence, tracked and booked time: one row per person and week that has any of them, in the days from first_day to days_ahead of awork_fdw_create_reports.',
  $comments$ {
     "person_id": "The person; null for time of users who have been deleted.",
-    "week": "Monday of the week. Of tracked time, only the weeks that satisfy a condition on it are asked for, each by itself.",
+    "week": "Monday of the week. Days before the first_day that was given to awork_fdw_create_reports are not counted, even of that week. Of tracked time, only the weeks that satisfy a condition on it are asked for, each by itself.",
     "capacity_hours": "Working time in hours, by the week that is set now.",
     "absent_hours": "The part of it that is off, as in absence_days.",
     "available_hours": "Capacity less absence in hours.",
@@ -799,12 +800,11 @@ CROSS JOIN LATERAL (
         report := definition.name;
         comment := definition.comment;
         left_out_because := NULL;
-        IF report = 'profitability' AND hourly_rate_field IS NULL AND fixed_price_field IS NULL THEN
-            left_out_because := 'neither hourly_rate_field nor fixed_price_field names a custom field';
-            RETURN NEXT;
-            CONTINUE;
-        END IF;
         BEGIN
+            IF report = 'profitability' AND hourly_rate_field IS NULL AND fixed_price_field IS NULL THEN
+                RAISE undefined_column
+                    USING MESSAGE = 'neither hourly_rate_field nor fixed_price_field names a custom field';
+            END IF;
             EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS ', target_schema, definition.name)
                 || format(definition.query, source_schema, target_schema, zone, first_shown, last_shown,
                           rate, price, cost);
@@ -814,7 +814,9 @@ CROSS JOIN LATERAL (
                                column_comment.key, column_comment.value);
             END LOOP;
         EXCEPTION WHEN undefined_table OR undefined_column THEN
-            left_out_because := SQLERRM;
+            left_out_because := SQLERRM
+                || CASE WHEN to_regclass(format('%I.%I', target_schema, definition.name)) IS NULL THEN ''
+                        ELSE '; the view of that name in the schema is left as it was' END;
         END;
         RETURN NEXT;
     END LOOP;
