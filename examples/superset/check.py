@@ -19,6 +19,10 @@ CHARTS = 6
 # What the dashboard shows at first: this month and the five before.
 MONTHS = ("day >= date_trunc('month', current_date) - interval '5 months'"
           " AND day < date_trunc('month', current_date) + interval '1 month'")
+# A retainer has a budget per period instead.
+BUDGET = """SELECT project, sum(used_hours) FROM reports.project_budgets
+             WHERE budget_hours > 0 AND closed_on IS NULL AND NOT is_retainer
+             GROUP BY project, client ORDER BY sum(used_hours) / sum(budget_hours) DESC LIMIT 1"""
 HOURS = f"SELECT sum(hours) FROM reports.tracked_time WHERE {MONTHS}"
 
 
@@ -31,8 +35,11 @@ def main(url, password, uri, screenshot):
         wait_for_charts(browser)
         print(f"ok {CHARTS} charts are there")
         shows_hours(browser, "the tracked hours are those of SQL", one(database, HOURS))
-        equal("the table of overdue tasks begins with the oldest", first_task(browser), one(
+        equal("the table of overdue tasks begins with the oldest", cell(browser, "Overdue tasks", 2), one(
             database, "SELECT max(days_overdue)::text FROM reports.overdue_tasks"))
+        project, used = row(database, BUDGET)
+        equal("the table of budgets begins with the most used one", cell(browser, "Budget burn", 1), project)
+        equal("the hours used of it are those of SQL", cell(browser, "Budget burn", 4), f"{used:,.1f}")
         browser.save_screenshot(screenshot)
         client = one(database, f"SELECT client FROM reports.tracked_time WHERE {MONTHS} AND client ~ '^[A-Za-z ]+$'"
                                " GROUP BY 1 ORDER BY sum(hours) DESC LIMIT 1")
@@ -52,10 +59,14 @@ def equal(what, found, expected):
     print(f"ok {what}: {found}")
 
 
-def one(database, query, *parameters):
+def row(database, query, *parameters):
     with database.cursor() as cursor:
         cursor.execute(query, parameters)
-        return cursor.fetchone()[0]
+        return cursor.fetchone()
+
+
+def one(database, query, *parameters):
+    return row(database, query, *parameters)[0]
 
 
 def chromium():
@@ -110,8 +121,9 @@ def shows_hours(browser, what, expected):
     print(f"ok {what}: {shown()}")
 
 
-def first_task(browser):
-    return find(browser, "[data-test-chart-name='Overdue tasks'] tbody tr td:nth-child(2)")[0].text
+def cell(browser, chart, column):
+    """What the first row of a table has in the column, the first of which is 1."""
+    return find(browser, f"[data-test-chart-name='{chart}'] tbody tr td:nth-child({column})")[0].text
 
 
 def choose(browser, client):
