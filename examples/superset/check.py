@@ -81,10 +81,16 @@ def chromium():
 
 def log_in(browser, url, password):
     browser.get(f"{url}/login/")
-    wait(browser, lambda: find(browser, "input[type=password]"))
-    find(browser, "input[name=username], input#username")[0].send_keys("admin")
-    find(browser, "input[type=password]")[0].send_keys(password, Keys.ENTER)
-    wait(browser, lambda: "/login" not in browser.current_url)
+
+    def logged_in():
+        # What is typed before the page's program has started is lost: the fields are empty again.
+        for name, password_field in zip(find(browser, "input#username"), find(browser, "input#password")):
+            if not name.get_property("value") and not password_field.get_property("value"):
+                name.send_keys("admin")
+                password_field.send_keys(password, Keys.ENTER)
+        return "/login" not in browser.current_url
+
+    wait(browser, logged_in)
 
 
 def find(browser, selector):
