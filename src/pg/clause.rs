@@ -433,7 +433,7 @@ fn coercion(ty: pg_sys::Oid, value: pg_sys::Oid) -> Option<Coercion> {
     }
 }
 
-/// The attribute number of a column of the relation as by [`column`], or of one of type timestamp
+/// The attribute number of a column of the relation as by [`column()`], or of one of type timestamp
 /// that is cast to date, and whether it is the latter. That cast depends on no time zone.
 unsafe fn column_or_day(node: *mut pg_sys::Node, relid: pg_sys::Index) -> Option<(i16, bool)> {
     // SAFETY: as for `column`; the cast follows a test of the node's tag.

@@ -134,7 +134,7 @@ impl Definition {
         }
     }
 
-    /// The comment of its column. [`Definition::is_commented_by`] reads it.
+    /// The comment of its column. `is_commented_by` reads it.
     pub fn comment(&self) -> String {
         let ty = match self.ty.as_str() {
             "user" => "user: users.id".to_owned(),
