@@ -18,6 +18,9 @@ import threading
 import unittest
 import urllib.parse
 
+# Shells have what runs in the background ignore it, and so would the processes that are started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 LOGIN = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "login"
 
 # Understands what scripts/login sends: \set, \echo, and statements that end with a semicolon.
