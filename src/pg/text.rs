@@ -27,12 +27,6 @@ pub(crate) fn sayable(message: String) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Text(pub(crate) String);
 
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
 impl IntoDatum for Text {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         // SAFETY: the string ends with a NUL.

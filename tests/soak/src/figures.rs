@@ -56,12 +56,6 @@ impl Sample {
 /// The most that a process may grow by after the warm-up, in kB.
 const GROWTH: u64 = 8 * 1024;
 
-/// What an answer of tens of MiB leaves behind, once: two buffers that wait for the next one.
-const KEPT: u64 = 8 * 1024;
-
-/// A peak that is higher than the one before by this, in kB, was such an answer.
-const HUGE: u64 = 16 * 1024;
-
 /// The samples of a process that lived through the run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
@@ -124,8 +118,7 @@ impl Change {
     pub(crate) fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         let Self { warm, last } = self;
-        let kept = if last.highest > warm.highest + HUGE { KEPT } else { 0 };
-        if last.own > warm.own + GROWTH + kept {
+        if last.own > warm.own + GROWTH {
             complaints.push(format!("grew from {} to {} kB", warm.own, last.own));
         }
         if last.threads > warm.threads {

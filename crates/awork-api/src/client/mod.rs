@@ -258,7 +258,8 @@ impl Client {
             self.keep_places();
             self.count(|c| &c.requests, 1);
             let started = Instant::now();
-            let outcome = self.attempt(&url, headers, &token, &workspace, permit).await;
+            let exchange = self.exchange(&url, headers, &token, &workspace, permit);
+            let outcome = self.in_time(exchange).await;
             let took = started.elapsed();
             self.figures(|figures| figures.took(took));
             journal::note(|| {
@@ -340,17 +341,13 @@ impl Client {
         }
     }
 
-    async fn attempt(
+    /// Waits for an exchange, for no longer than a request may take.
+    async fn in_time(
         &self,
-        url: &str,
-        headers: &[(String, String)],
-        token: &Secret,
-        workspace: &Workspace,
-        permit: Permit<'_>,
+        exchange: impl Future<Output = Result<Answer, Failure>>,
     ) -> Result<Answer, Failure> {
         let _waits = waiting::begin(Waiting::Response);
         let timeout = self.settings.request_timeout;
-        let exchange = self.exchange(url, headers, token, workspace, permit);
         match tokio::time::timeout(timeout, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::again(
